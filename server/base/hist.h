@@ -16,8 +16,8 @@
  * Percentiles are exact nearest ranks, in integers: the value of rank
  * ceil(total * num / den), reported as the highest value of its slot.
  */
-#ifndef BASE_HIST_H
-#define BASE_HIST_H
+#ifndef COWSHED_HIST_H
+#define COWSHED_HIST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,7 +57,7 @@ uint64_t hist_slot_lowest(const struct hist_shape *shape, uint32_t index);
 uint64_t hist_slot_highest(const struct hist_shape *shape, uint32_t index);
 uint64_t hist_slot_median(const struct hist_shape *shape, uint32_t index);
 
-/* --- counters kept by the caller: counts[shape->counts_len] --------------------------
+/* --- counters kept by the caller: counts[shape->counts_len] ---
  *
  * One writer; readers in other processes or threads may look at any time. Each counter
  * is read and written whole (relaxed atomics), so a reader sees every counter as it was
@@ -73,8 +73,7 @@ void hist_count_merge(const struct hist_shape *shape, uint64_t *into,
 uint64_t hist_count_percentile(const struct hist_shape *shape, const uint64_t *counts,
                                uint64_t num, uint64_t den);
 
-/* --- a histogram with its own counters ----------------------------------------------
- */
+/* --- a histogram with its own counters --- */
 
 struct hist {
     struct hist_shape shape;
