@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+#
+# make            build/cowshed and build/cowload (installs what is missing first)
+# make run        serve www/ with the settings of conf/cowshed.conf
+# make test       unit and end-to-end tests; T=NAME runs those whose name contains it
+# make bench      compare the modes under load; the report is in build/bench/
+# make lint       layers, headers, sizes, format, static analysis
+# make install    PREFIX=/usr/local DESTDIR=
+# make clean      removes build/ but for build/deps
+#
+# Kinds of build, each in a folder of its own below build/:
+#   BUILD=release (-O2 -g, the default) | debug (-O0 -g3)
+#   SAN=address,undefined | address | undefined | thread
+# -Werror is on in `make test`, in `make lint`, with WERROR=1 and when CI=true.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+BUILD ?= release
+SAN ?=
+T ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+comma := ,
+
+ifeq ($(filter $(BUILD),release debug),)
+$(error BUILD=$(BUILD): allowed are release and debug)
+endif
+ifneq ($(SAN),$(strip $(SAN)))
+$(error SAN='$(SAN)': no spaces, please)
+endif
+ifneq ($(filter-out address undefined thread,$(subst $(comma), ,$(SAN))),)
+$(error SAN=$(SAN): allowed are address, undefined, address$(comma)undefined and thread)
+endif
+ifneq ($(and $(filter thread,$(subst $(comma), ,$(SAN))),$(filter-out thread,$(SAN))),)
+$(error SAN=$(SAN): thread goes with no other sanitizer)
+endif
+
+KIND := $(BUILD)$(if $(SAN),-$(SAN))
+B := build/$(KIND)
+
+# --- what the build needs from the system: .ci/deps finds or installs it ------------
+
+DEPS_MK := build/deps/config.mk
+ifneq ($(filter-out clean deps,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell .ci/deps check 2>/dev/null),ok)
+.PHONY: $(DEPS_MK)
+endif
+include $(DEPS_MK)
+endif
+
+$(DEPS_MK): .ci/deps
+	@.ci/deps install
+
+# --- flags --------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wundef -Wvla -Wcast-qual -Wwrite-strings -Wpointer-arith \
+	-Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -fno-common
+ifneq ($(filter true 1,$(CI) $(WERROR))$(filter test test-% lint,$(MAKECMDGOALS)),)
+WARN += -Werror
+endif
+
+OPT_release := -O2 -g
+OPT_debug := -O0 -g3
+# Sanitizers need some optimization to be bearable and frame pointers for their traces.
+OPT_san := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=$(SAN)
+
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR ?= ar
+OPT := $(OPT_$(BUILD)) $(if $(SAN),$(OPT_san))
+ALL_CPPFLAGS := -I. -D_GNU_SOURCE $(DEPS_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS := -std=c17 -pthread $(OPT) $(WARN) $(CFLAGS)
+# Macros of tests/test.h take an optional format.
+TEST_CFLAGS := -Wno-pedantic -Wno-format-zero-length
+ALL_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
+LDLIBS := $(DEPS_LIBS) -lm
+
+# --- sources: what exists is built --------------------------------------------------
+
+PARTS := $(sort $(patsubst %/,%,$(dir $(wildcard server/*/*.c gc/*.c loadtest/*.c))))
+MAINS := $(wildcard server/main.c loadtest/main.c)
+PROGRAMS := $(if $(wildcard server/main.c),cowshed) $(if $(wildcard loadtest/main.c),cowload)
+
+part_src = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+part_lib = $(B)/lib/lib$(subst /,-,$(1)).a
+objects = $(patsubst %.c,$(B)/%.o,$(1))
+
+LIBS := $(foreach p,$(PARTS),$(if $(call part_src,$(p)),$(call part_lib,$(p))))
+
+TEST_C := $(sort $(shell find tests -name '*.c' -not -path '*/fixtures/*'))
+TEST_PROGRAM_C := $(foreach c,$(TEST_C),$(if $(filter test_%,$(notdir $(c))),$(c)))
+TEST_HELPER_C := $(filter-out $(TEST_PROGRAM_C),$(TEST_C))
+TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_PROGRAM_C))
+TEST_LIB := $(B)/lib/libtest.a
+
+ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAINS) $(TEST_C))
+
+# --- rules --------------------------------------------------------------------------
+
+.PHONY: all deps run test test-unit test-e2e test-build bench lint install clean
+.SECONDARY:
+
+all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
+
+ifeq ($(KIND),release)
+all: $(addprefix build/,$(PROGRAMS))
+$(addprefix build/,$(PROGRAMS)): build/%: $(B)/%
+	@ln -sfn $(KIND)/$* $@
+endif
+
+define part_rule
+$(call part_lib,$(1)): $(call objects,$(call part_src,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach p,$(PARTS),$(eval $(call part_rule,$(p))))
+
+$(TEST_LIB): $(call objects,$(TEST_HELPER_C))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/tests/%.o: ALL_CFLAGS += $(TEST_CFLAGS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+link = $(CC) $(ALL_LDFLAGS) -o $@ $(1) -Wl,--start-group $(2) -Wl,--end-group $(LDLIBS)
+
+$(B)/cowshed: $(B)/server/main.o $(filter-out %/libloadtest.a,$(LIBS))
+	$(call link,$<,$(filter %.a,$^))
+
+$(B)/cowload: $(B)/loadtest/main.o $(LIBS)
+	$(call link,$<,$(filter %.a,$^))
+
+$(TEST_PROGRAMS): %: %.o $(TEST_LIB) $(LIBS)
+	$(call link,$<,$(filter %.a,$^) -lcmocka)
+
+-include $(ALL_OBJECTS:.o=.d)
+
+# --- what people ask for ------------------------------------------------------------
+
+deps:
+	.ci/deps install
+
+run: all
+	$(B)/cowshed -c conf/cowshed.conf
+
+test-build: all $(TEST_PROGRAMS)
+
+RUN_TESTS = python3 tests/run.py --build $(B) $(if $(T),--only '$(T)')
+
+test: test-build
+	@$(RUN_TESTS) --unit --e2e --lint
+
+test-unit: test-build
+	@$(RUN_TESTS) --unit
+
+test-e2e: all
+	@$(RUN_TESTS) --e2e
+
+bench: all
+	$(B)/cowload ab --config conf/bench.conf --out build/bench
+
+lint:
+	@.ci/deps install lint
+	@tests/lint/run.sh '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_CFLAGS)'
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cowshed/conf \
+		$(DESTDIR)$(PREFIX)/share/doc/cowshed
+	install -m 755 $(addprefix $(B)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(wildcard conf/*.conf) $(DESTDIR)$(PREFIX)/share/cowshed/conf
+	cp -R www $(DESTDIR)$(PREFIX)/share/cowshed
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/cowshed
+
+# build/deps stays: getting it again needs the network.
+clean:
+	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true

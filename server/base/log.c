@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* log.c - formats one line on the stack and writes it with one write(). */
+#include "server/base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Written by log_open(), which runs before there are threads or when the log is
+ * reopened; a line that is being written meanwhile goes to the old or the new place. */
+static _Atomic int log_level = LOG_INFO;
+static _Atomic int log_fd = STDERR_FILENO;
+
+static _Thread_local struct {
+    const char *name;
+    int slot;
+} role = { "main", -1 };
+
+static const char *const level_names[] = { "debug", "info", "warn", "err", "fatal" };
+
+void log_open(enum log_level level, int fd)
+{
+    atomic_store(&log_level, (int)level);
+    atomic_store(&log_fd, fd);
+}
+
+void log_set_role(const char *name, int slot)
+{
+    role.name = name;
+    role.slot = slot;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
+const char *log_errno_text(int err)
+{
+    /* glibc's words, lower case, for what a server meets; the rest as glibc has it. */
+    static const struct {
+        int err;
+        const char *text;
+    } words[] = {
+        { EACCES, "permission denied" },
+        { EADDRINUSE, "address already in use" },
+        { EADDRNOTAVAIL, "cannot assign requested address" },
+        { EAGAIN, "resource temporarily unavailable" },
+        { ECONNREFUSED, "connection refused" },
+        { ECONNRESET, "connection reset by peer" },
+        { EEXIST, "file exists" },
+        { EINVAL, "invalid argument" },
+        { EIO, "input/output error" },
+        { EISDIR, "is a directory" },
+        { EMFILE, "too many open files" },
+        { ENFILE, "too many open files in system" },
+        { ENOENT, "no such file or directory" },
+        { ENOMEM, "cannot allocate memory" },
+        { ENOSPC, "no space left on device" },
+        { ENOTDIR, "not a directory" },
+        { EPERM, "operation not permitted" },
+        { EPIPE, "broken pipe" },
+        { ERANGE, "out of range" },
+        { EROFS, "read-only file system" },
+        { ETIMEDOUT, "timed out" },
+    };
+
+    err = abs(err);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (words[i].err == err)
+            return words[i].text;
+    }
+    const char *text = strerrordesc_np(err);
+    return text != NULL ? text : "unknown error";
+}
+
+/* Appends `text` escaped; keeps four bytes free for "..." and the newline. */
+static size_t put_escaped(char *line, size_t at, const char *text)
+{
+    const size_t end = LOG_LINE_MAX - 4;
+
+    for (const char *p = text; *p != '\0'; p++) {
+        unsigned char c = (unsigned char)*p;
+        char piece[5] = { *p, '\0' };
+
+        if (c == '\n')
+            memcpy(piece, "\\n", 3);
+        else if (c == '\\')
+            memcpy(piece, "\\\\", 3);
+        else if (c < 0x20 || c >= 0x7f)
+            snprintf(piece, sizeof piece, "\\x%02x", c);
+
+        size_t n = strlen(piece);
+        if (at + n > end) {
+            memcpy(line + at, "...", 3);
+            return at + 3;
+        }
+        memcpy(line + at, piece, n);
+        at += n;
+    }
+    return at;
+}
+
+static size_t put_head(char *line, enum log_level level)
+{
+    struct timespec now;
+    struct tm tm;
+    char slot[16] = "";
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    if (role.slot >= 0)
+        snprintf(slot, sizeof slot, ".%d", role.slot);
+    int n = snprintf(line, 128, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %.32s%s[%ld] ",
+                     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                     tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, level_names[level],
+                     role.name, slot, (long)getpid());
+    return (size_t)n;
+}
+
+static void put_line(enum log_level level, int err, const char *fmt, va_list ap)
+{
+    int saved = errno;
+    char text[LOG_LINE_MAX];
+    char line[LOG_LINE_MAX];
+
+    if (!log_enabled(level))
+        return;
+    size_t n = put_head(line, level);
+    vsnprintf(text, sizeof text, fmt, ap);
+    n = put_escaped(line, n, text);
+    if (err != 0 && n < LOG_LINE_MAX - 4) {
+        n = put_escaped(line, n, ": ");
+        n = put_escaped(line, n, log_errno_text(err));
+    }
+    line[n++] = '\n';
+    /* A log that cannot be written has nobody to tell. */
+    (void)!write(atomic_load_explicit(&log_fd, memory_order_relaxed), line, n);
+    errno = saved;
+}
+
+#define LOG_FUNCTION(name, level)    \
+    void name(const char *fmt, ...)  \
+    {                                \
+        va_list ap;                  \
+                                     \
+        va_start(ap, fmt);           \
+        put_line(level, 0, fmt, ap); \
+        va_end(ap);                  \
+    }
+
+LOG_FUNCTION(log_debug, LOG_DEBUG)
+LOG_FUNCTION(log_info, LOG_INFO)
+LOG_FUNCTION(log_warn, LOG_WARN)
+LOG_FUNCTION(log_err, LOG_ERR)
+LOG_FUNCTION(log_fatal, LOG_FATAL)
+
+void log_warn_errno(int err, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    put_line(LOG_WARN, err, fmt, ap);
+    va_end(ap);
+}
