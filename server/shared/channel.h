@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* channel.h - messages between the master and its slots (and the admin process).
  *
- * One SOCK_SEQPACKET pair per slot instance. Every message carries slot, generation and a sequence
- * number; one that does not match the receiver's idea of its peer is dropped and counted. End of
- * file means that the other side is gone. Sends never block: a full channel is an error that
- * the sender reports (a slot that does not read its channel is hung).
+ * One SOCK_SEQPACKET pair per slot instance. Every message carries slot, generation and
+ * a sequence number; one that does not match the receiver's idea of its peer is dropped
+ * and counted. End of file means that the other side is gone. Sends never block: a full
+ * channel is an error that the sender reports (a slot that does not read its channel is
+ * hung).
  */
 #ifndef COWSHED_SHARED_CHANNEL_H
 #define COWSHED_SHARED_CHANNEL_H
@@ -13,24 +14,25 @@
 #include <stdint.h>
 
 /* MESSAGE(NAME, from, meaning of text and args) */
-#define MESSAGES(MESSAGE)                                                                \
-    MESSAGE(READY, "slot", "arg0: pages pretouched")                                     \
-    MESSAGE(PUBLISH, "slot", "the publish ring has records")                             \
-    MESSAGE(PUBLISH_FD, "slot", "fd: sealed memfd with one record; arg0: its bytes")     \
-    MESSAGE(RECYCLE, "slot", "asks to be replaced; arg0: enum recycle_reason")           \
-    MESSAGE(DRAINED, "slot", "no connection is left; the slot ends")                     \
-    MESSAGE(PURGED, "slot", "arg0: purge number")                                        \
-    MESSAGE(COLLECTED, "slot", "arg0: number of the order")                              \
-    MESSAGE(REOPENED, "slot", "logs are reopened")                                       \
-    MESSAGE(HOSTED, "slot", "arg0: slot whose thread runs; arg1: 0 or an errno")         \
-    MESSAGE(DRAIN, "master", "accept no more, finish; arg0: deadline in ms")             \
-    MESSAGE(QUIT, "master", "end now")                                                   \
-    MESSAGE(PURGE, "master", "text: key, empty for all; arg0: purge number")             \
-    MESSAGE(COLLECT, "master", "collect the slot's own heap; arg0: number")              \
-    MESSAGE(REOPEN, "master", "reopen logs")                                             \
-    MESSAGE(HOST, "master", "fd: channel of a slot to run as a thread; arg0: slot, "     \
-                            "arg1: seat, arg2: generation")                              \
-    MESSAGE(CTL, "admin", "text: command; arg0: number of the order")                    \
+#define MESSAGES(MESSAGE)                                                            \
+    MESSAGE(READY, "slot", "arg0: pages pretouched")                                 \
+    MESSAGE(PUBLISH, "slot", "the publish ring has records")                         \
+    MESSAGE(PUBLISH_FD, "slot", "fd: sealed memfd with one record; arg0: its bytes") \
+    MESSAGE(RECYCLE, "slot", "asks to be replaced; arg0: enum recycle_reason")       \
+    MESSAGE(DRAINED, "slot", "no connection is left; the slot ends")                 \
+    MESSAGE(PURGED, "slot", "arg0: purge number")                                    \
+    MESSAGE(COLLECTED, "slot", "arg0: number of the order")                          \
+    MESSAGE(REOPENED, "slot", "logs are reopened")                                   \
+    MESSAGE(HOSTED, "slot", "arg0: slot whose thread runs; arg1: 0 or an errno")     \
+    MESSAGE(DRAIN, "master", "accept no more, finish; arg0: deadline in ms")         \
+    MESSAGE(QUIT, "master", "end now")                                               \
+    MESSAGE(PURGE, "master", "text: key, empty for all; arg0: purge number")         \
+    MESSAGE(COLLECT, "master", "collect the slot's own heap; arg0: number")          \
+    MESSAGE(REOPEN, "master", "reopen logs")                                         \
+    MESSAGE(HOST, "master",                                                          \
+            "fd: channel of a slot to run as a thread; arg0: slot, "                 \
+            "arg1: seat, arg2: generation")                                          \
+    MESSAGE(CTL, "admin", "text: command; arg0: number of the order")                \
     MESSAGE(CTL_DONE, "master", "arg0: number; arg1: 0 or an errno; text: words")
 
 #define MESSAGE_CONSTANT(name, from, what) MESSAGE_##name,
@@ -61,12 +63,12 @@ struct channel {
 int channel_pair(int ret_fd[2]);
 void channel_init(struct channel *, int fd, uint32_t slot, uint32_t generation);
 
-/* fd < 0: none. 0, -EAGAIN (full), -EPIPE (peer gone) or another negative errno. The fd stays the
- * caller's. */
-int channel_send(struct channel *, enum message_kind, const uint64_t arg[3], const char *text,
-                 uint32_t text_len, int fd);
-/* 1 and a message (fd -1 when none came; the receiver owns it), 0 when nothing waits, -EPIPE at end of
- * file, -EBADMSG for a message of the wrong form or out of order. */
+/* fd < 0: none. 0, -EAGAIN (full), -EPIPE (peer gone) or another negative errno. The fd
+ * stays the caller's. */
+int channel_send(struct channel *, enum message_kind, const uint64_t arg[3],
+                 const char *text, uint32_t text_len, int fd);
+/* 1 and a message (fd -1 when none came; the receiver owns it), 0 when nothing waits,
+ * -EPIPE at end of file, -EBADMSG for a message of the wrong form or out of order. */
 int channel_receive(struct channel *, struct message *ret, int *ret_fd);
 const char *message_name(enum message_kind);
 

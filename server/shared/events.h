@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* events.h - what happened, when, and for how long: a ring of 64-byte records per seat.
  *
- * One writer (the slot; the master for its own ring), any number of readers. The writer never
- * waits: the oldest records are overwritten. A record carries its own number, stored last
- * (release) and cleared first, so a reader that copies a record being overwritten sees another
- * number before or after and drops the copy.
+ * One writer (the slot; the master for its own ring), any number of readers. The writer
+ * never waits: the oldest records are overwritten. A record carries its own number,
+ * stored last (release) and cleared first, so a reader that copies a record being
+ * overwritten sees another number before or after and drops the copy.
  */
 #ifndef COWSHED_SHARED_EVENTS_H
 #define COWSHED_SHARED_EVENTS_H
@@ -13,20 +13,20 @@
 #include <stdint.h>
 
 /* EVENT(name, text, what `a` and `b` are) */
-#define EVENTS(EVENT)                                                                    \
-    EVENT(GC_SLICE, "gc_slice", "phase, bytes done")                                     \
-    EVENT(GC_CYCLE, "gc_cycle", "live bytes after it, bytes freed")                      \
-    EVENT(FORK, "fork", "pid, 1 if it failed")                                           \
-    EVENT(READY, "ready", "pid, generation")                                             \
-    EVENT(PRETOUCH, "pretouch", "pages, how")                                            \
-    EVENT(RECYCLE, "recycle", "reason, private bytes")                                   \
-    EVENT(DRAIN, "drain", "connections left, reason")                                    \
-    EVENT(DEATH, "death", "pid, wait status")                                            \
-    EVENT(STALL, "stall", "callbacks in the turn, 0")                                    \
-    EVENT(FAULTS, "faults", "minor faults in one loop turn, major")                      \
-    EVENT(PUBLISH, "publish", "bytes, 0 stored or an errno")                             \
-    EVENT(EVICT, "evict", "entries, bytes")                                              \
-    EVENT(PURGE, "purge", "purge number, 1 if the key was there")                        \
+#define EVENTS(EVENT)                                               \
+    EVENT(GC_SLICE, "gc_slice", "phase, bytes done")                \
+    EVENT(GC_CYCLE, "gc_cycle", "live bytes after it, bytes freed") \
+    EVENT(FORK, "fork", "pid, 1 if it failed")                      \
+    EVENT(READY, "ready", "pid, generation")                        \
+    EVENT(PRETOUCH, "pretouch", "pages, how")                       \
+    EVENT(RECYCLE, "recycle", "reason, private bytes")              \
+    EVENT(DRAIN, "drain", "connections left, reason")               \
+    EVENT(DEATH, "death", "pid, wait status")                       \
+    EVENT(STALL, "stall", "callbacks in the turn, 0")               \
+    EVENT(FAULTS, "faults", "minor faults in one loop turn, major") \
+    EVENT(PUBLISH, "publish", "bytes, 0 stored or an errno")        \
+    EVENT(EVICT, "evict", "entries, bytes")                         \
+    EVENT(PURGE, "purge", "purge number, 1 if the key was there")   \
     EVENT(RELOAD, "reload", "0 or an errno, generation")
 
 #define EVENT_CONSTANT(name, text, args) EVENT_##name,
@@ -49,7 +49,7 @@ enum { EVENT_RING_SIZE = 4096 };
 
 struct event_ring {
     _Atomic(uint64_t) written; /* number of the newest record */
-    struct event at[EVENT_RING_SIZE];
+    _Alignas(64) struct event at[EVENT_RING_SIZE];
 };
 
 struct event_source {
@@ -61,7 +61,8 @@ struct event_source {
 void event_write(const struct event_source *, enum event_kind, uint64_t start_ns,
                  uint64_t duration_ns, uint64_t a, uint64_t b);
 /* Copies records numbered after `since`, oldest first, at most max; how many. */
-unsigned event_read(const struct event_ring *, uint64_t since, struct event *ret, unsigned max);
+unsigned event_read(const struct event_ring *, uint64_t since, struct event *ret,
+                    unsigned max);
 const char *event_name(enum event_kind);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* region.h - the shared region: what the master, its slots and the admin process all see.
+/* region.h - the shared region: what the master, its slots and the admin process all
+ * see.
  *
- * One MAP_SHARED mapping, made before the first fork and never unmapped. Each slot has two
- * seats, so that the worker of a new generation can be ready while the old one drains; a seat
- * is given to a worker by the master before the fork and taken back after waitpid(). Each field
- * says who writes it; all readers may see it late, and nobody takes a decision from it that a
- * stale value could make wrong: decisions travel over channels (channel.h).
+ * One MAP_SHARED mapping, made before the first fork and never unmapped. Each slot has
+ * two seats, so that the worker of a new generation can be ready while the old one
+ * drains; a seat is given to a worker by the master before the fork and taken back
+ * after waitpid(). Each field says who writes it; all readers may see it late, and
+ * nobody takes a decision from it that a stale value could make wrong: decisions travel
+ * over channels (channel.h).
  */
 #ifndef COWSHED_SHARED_REGION_H
 #define COWSHED_SHARED_REGION_H
@@ -32,19 +34,20 @@ enum counter {
     COUNTERS
 };
 
-/* What the master and the slot say of the seat. Master: pid, slot, generation, started_ns, state
- * up to STARTING and GONE. Slot: the rest. */
+/* What the master and the slot say of the seat. Master: pid, slot, generation,
+ * started_ns, state up to STARTING and GONE. Slot: the rest. */
 struct scoreboard {
-    _Atomic(int32_t) pid; /* process; with threads the pid of the host */
-    _Atomic(int32_t) tid; /* thread that runs the loop */
-    _Atomic(uint32_t) state;      /* enum seat_state */
+    _Atomic(int32_t) pid;    /* process; with threads the pid of the host */
+    _Atomic(int32_t) tid;    /* thread that runs the loop */
+    _Atomic(uint32_t) state; /* enum seat_state */
     _Atomic(uint32_t) generation;
     _Atomic(uint64_t) started_ns; /* CLOCK_MONOTONIC */
     _Atomic(uint64_t) ready_ns;
     _Atomic(uint64_t) heartbeat_ns; /* bumped by the loop, at least each 500 ms */
     _Atomic(uint32_t) is_thread;
-    _Atomic(uint32_t) pretouched; /* pages touched at start */
-    char request[SEAT_REQUEST_MAX]; /* request in hand, escaped; torn reads show nonsense at worst */
+    _Atomic(uint32_t) pretouched;   /* pages touched at start */
+    char request[SEAT_REQUEST_MAX]; /* request in hand, escaped; torn reads show
+                                       nonsense at worst */
     char words[SEAT_WORDS_MAX];     /* last words of CHECK(), read after waitpid() */
 };
 
@@ -53,8 +56,9 @@ struct seat {
     _Alignas(64) _Atomic(uint64_t) counters[COUNTERS];
     _Alignas(64) struct event_ring events;
     _Alignas(64) struct ring_head publish_head; /* ring.h: records for the master */
-    struct seat_hist *hist;   /* request latency: region.c, 2 digits, 1 us .. 60 s, in ns */
-    unsigned char *publish;   /* PUBLISH_RING_BYTES */
+    struct seat_hist
+        *hist; /* request latency: region.c, 2 digits, 1 us .. 60 s, in ns */
+    unsigned char *publish; /* PUBLISH_RING_BYTES */
 };
 
 enum { PUBLISH_RING_BYTES = 4 << 20 };
@@ -63,13 +67,13 @@ enum { PUBLISH_RING_BYTES = 4 << 20 };
 struct master_board {
     _Atomic(int32_t) pid, admin_pid;
     _Atomic(uint32_t) generation, slots_wanted, draining;
-    _Atomic(uint64_t) started_ns, forks, forks_failed, forks_throttled, fork_last_ns, fork_max_ns,
-        fork_sum_ns;
-    _Atomic(uint64_t) deaths, recycles, reforks, reloads, reloads_failed, purge_seq, published,
-        publish_refused;
+    _Atomic(uint64_t) started_ns, forks, forks_failed, forks_throttled, fork_last_ns,
+        fork_max_ns, fork_sum_ns;
+    _Atomic(uint64_t) deaths, recycles, reforks, reloads, reloads_failed, purge_seq,
+        published, publish_refused;
     _Atomic(uint64_t) cache_entries, cache_bytes, cache_limit, cache_evicted;
-    _Atomic(uint64_t) heap_start, heap_end, heap_live, heap_limit, gc_cycles, gc_pause_ns,
-        gc_pause_max_ns, gc_slices, gc_lag_ns;
+    _Atomic(uint64_t) heap_start, heap_end, heap_live, heap_limit, gc_cycles,
+        gc_pause_ns, gc_pause_max_ns, gc_slices, gc_lag_ns;
     _Alignas(64) struct event_ring events; /* forks, collections of the master */
 };
 
@@ -103,6 +107,16 @@ static inline void count_set(struct seat *seat, enum counter which, uint64_t val
 
 /* Latency of one request, first byte of the head read to last byte written, in ns. */
 void seat_record_latency(struct seat *, uint64_t ns);
+
+/* The histogram behind it, for readers: counts in the shape that is returned
+ * (base/hist.h), sum of all latencies. */
+struct hist_shape;
+const struct hist_shape *seat_latency(const struct seat *, const uint64_t **ret_counts,
+                                      uint64_t *ret_sum_ns);
+/* The seat as a new worker should find it: ring empty, words and request gone.
+ * Counters, the histogram and events stay. By the master, while nobody uses the seat.
+ */
+void seat_reset(struct seat *);
 
 const char *counter_name(enum counter);
 const char *counter_unit(enum counter);
