@@ -11,6 +11,7 @@
 # Kinds of build, each in a folder of its own below build/:
 #   BUILD=release (-O2 -g, the default) | debug (-O0 -g3)
 #   SAN=address,undefined | address | undefined | thread
+# V=1 shows the commands.
 # -Werror is on in `make test`, in `make lint`, with WERROR=1 and when CI=true.
 
 MAKEFLAGS += --no-builtin-rules
@@ -25,6 +26,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 comma := ,
+quiet := $(if $(V),,@)
+tell = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 ifeq ($(filter $(BUILD),release debug),)
 $(error BUILD=$(BUILD): allowed are release and debug)
@@ -118,32 +121,38 @@ endif
 define part_rule
 $(call part_lib,$(1)): $(call objects,$(call part_src,$(1)))
 	@mkdir -p $$(@D)
+	$$(call tell,AR)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(quiet)$$(AR) rcs $$@ $$^
 endef
 $(foreach p,$(PARTS),$(eval $(call part_rule,$(p))))
 
 $(TEST_LIB): $(call objects,$(TEST_HELPER_C))
 	@mkdir -p $(@D)
+	$(call tell,AR)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(quiet)$(AR) rcs $@ $^
 
 $(B)/tests/%.o: ALL_CFLAGS += $(TEST_CFLAGS)
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call tell,CC)
+	$(quiet)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 link = $(CC) $(ALL_LDFLAGS) -o $@ $(1) -Wl,--start-group $(2) -Wl,--end-group $(LDLIBS)
 
 $(B)/cowshed: $(B)/server/main.o $(filter-out %/libloadtest.a,$(LIBS))
-	$(call link,$<,$(filter %.a,$^))
+	$(call tell,LINK)
+	$(quiet)$(call link,$<,$(filter %.a,$^))
 
 $(B)/cowload: $(B)/loadtest/main.o $(LIBS)
-	$(call link,$<,$(filter %.a,$^))
+	$(call tell,LINK)
+	$(quiet)$(call link,$<,$(filter %.a,$^))
 
 $(TEST_PROGRAMS): %: %.o $(TEST_LIB) $(LIBS)
-	$(call link,$<,$(filter %.a,$^) -lcmocka)
+	$(call tell,LINK)
+	$(quiet)$(call link,$<,$(filter %.a,$^) -lcmocka)
 
 -include $(ALL_OBJECTS:.o=.d)
 
