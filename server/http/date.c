@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* date.c - civil dates by arithmetic.
  *
- * Days are counted in years that begin in March, so that the leap day is the last one of its
- * year: H. Hinnant, "chrono-compatible low-level date algorithms" (2013).
+ * Days are counted in years that begin in March, so that the leap day is the last one
+ * of its year: H. Hinnant, "chrono-compatible low-level date algorithms" (2013).
  */
 #include "server/http/date.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* path.c - decoding and normalising, in one pass over the bytes.
  *
- * Every byte written was read before (one or three bytes in, at most one out), so the output
- * may be the input. Segments are judged when they end, after decoding.
+ * Every byte written was read before (one or three bytes in, at most one out), so the
+ * output may be the input. Segments are judged when they end, after decoding.
  */
 #include "server/http/path.h"
 
@@ -54,8 +54,8 @@ static unsigned read_byte(struct path_reader *r)
     return (high << 4 | low) == '/' ? PATH_SLASH : (high << 4 | low);
 }
 
-/* The segment to[begin..end) has ended, `more` when a slash follows. The new end, or SIZE_MAX when
- * it leaves the root. to[begin - 1] is always a slash. */
+/* The segment to[begin..end) has ended, `more` when a slash follows. The new end, or
+ * SIZE_MAX when it leaves the root. to[begin - 1] is always a slash. */
 static size_t end_segment(char *to, size_t begin, size_t end, bool more)
 {
     size_t n = end - begin;
@@ -125,7 +125,8 @@ bool path_is_plain(struct span raw)
         if (c == '%' || is_control(c)) {
             return false;
         }
-        /* "//" and any segment that begins with a dot: rare enough to go the long way */
+        /* "//" and any segment that begins with a dot: rare enough to go the long way
+         */
         if (c == '/' && i + 1 < raw.n && (raw.p[i + 1] == '/' || raw.p[i + 1] == '.')) {
             return false;
         }

@@ -93,17 +93,15 @@ struct request {
     struct request_limits limits;
     unsigned state;
     size_t scanned,
-        line_at;           /* of the head: bytes seen, where the current line begins */
-    unsigned lines, blank; /* lines ended; empty lines in front of the head */
+        line_at;      /* of the head: bytes seen, where the current line begins */
+    size_t fields_at; /* where the header fields begin; 0: the line is not complete */
+    unsigned fields, blank; /* fields (or trailers) ended; empty lines in front */
+    struct span name, value, piece; /* what llhttp is in the middle of telling */
+    uint32_t twice;                 /* bit set of LIST fields that were there again */
     uint64_t body_left, body_seen, raw_seen;
     size_t trailer_bytes, extension_bytes;
-    unsigned trailers, hosts;
-    int known; /* enum request_field of the field being read, or -1 */
-    struct span name, value, piece;
-    char *own_path; /* grown when a path must be rewritten */
-    size_t own_path_cap;
-    char *joined; /* grown when a LIST field comes twice */
-    size_t joined_len, joined_cap;
+    char *own; /* memory for what cannot stay as sent: path, joined lists */
+    size_t own_cap;
     llhttp_t parser;
 };
 

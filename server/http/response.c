@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* response.c - see response.h. Everything is written through a `struct out`, which notes when
- * there was no room, so that each writer can go on and one test at the end suffices. */
+/* response.c - see response.h. Everything is written through a `struct out`, which
+ * notes when there was no room, so that each writer can go on and one test at the end
+ * suffices. */
 #include "server/http/response.h"
 
 #include <errno.h>
@@ -223,7 +224,8 @@ struct span response_tail(struct response_clock *clock, int64_t now_s,
         char date[DATE_LEN];
         date_format(date, now_s);
         for (int i = 0; i < RESPONSE_CONNECTION_N; i++) {
-            struct out o = { clock->tail[i].bytes, 0, sizeof clock->tail[i].bytes, false };
+            struct out o = { clock->tail[i].bytes, 0, sizeof clock->tail[i].bytes,
+                             false };
             put_field(&o, "Date: ", (struct span){ date, sizeof date });
             put_str(&o, fields[i]);
             put_str(&o, "\r\n");
