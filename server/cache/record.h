@@ -32,12 +32,15 @@ struct cache_record {
     uint64_t purge_seq;    /* last purge that the slot had seen when it began to fetch */
 };
 
+/* 0, or -EBADMSG: key empty or over its limit, head over its limit, a status outside 200..599,
+ * unknown flags, body over body_max, type or etag outside the head. */
+int record_check(const struct cache_record *, size_t body_max);
 /* Bytes that record_encode() writes. */
 size_t record_encoded_size(const struct cache_record *);
-/* Writes exactly that many bytes. */
+/* Writes exactly that many bytes. The record has passed record_check(). */
 void record_encode(const struct cache_record *, void *to);
-/* 0 and spans into `from`, or -EBADMSG with nothing set: lengths that do not add up, spans outside
- * the head, key or head over their limit, a status outside 200..599, body over body_max. */
+/* 0 and spans into `from`, or -EBADMSG with nothing set: lengths that do not add up, or what
+ * record_check() refuses. */
 int record_decode(const void *from, size_t n, size_t body_max, struct cache_record *ret);
 
 #endif
