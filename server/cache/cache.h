@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* cache.h - the request cache: responses on the collected heap, and the index over them.
+/* cache.h - the request cache: responses on the collected heap, found by their key.
  *
- *   1 made      cache_new()         in the master, before the first fork: owner
- *   2 inherited cache_fork_child()  in a worker. Private heap: the worker owns its copy from here
- *                                   on. Shared heap: the worker may only read
- *   3 read      cache_reader_open() one reader per seat (one thread): find, pin, send, unpin
- *   4 gone      cache_free()
+ *   1 made       cache_new()          in the master, before the first fork: owner
+ *   2 inherited  cache_fork_child()   in a worker. Private heap: the worker owns its
+ *                                     copy from here on. Shared heap: it only reads
+ *   3 read       cache_reader_open()  a reader per seat (a thread): find, pin, unpin
+ *   4 gone       cache_free()         in the process that made it; a child just exits
  *
- * Owner functions (insert, remove, safepoint, fork) belong to one thread of the owning process.
- * Reader functions touch nothing that a second reader touches, except relaxed stores into the
- * side table of visited bits. Entries never change once they are in (recency = inline
- * excepted: that is the control, and needs a private heap).
+ * Owner functions (insert, remove, safepoint, fork) belong to one thread of the owning
+ * process. Reader functions touch nothing that a second reader touches, except relaxed
+ * stores into the side table of visited bits. Entries never change once they are in
+ * (recency = inline excepted: that is the control, and needs a private heap).
  */
 #ifndef COWSHED_CACHE_CACHE_H
 #define COWSHED_CACHE_CACHE_H
@@ -50,18 +50,21 @@ struct cache_stats {
 struct cache *cache_new(const struct cache_config *, const char **ret_why);
 void cache_free(struct cache *); /* takes NULL */
 
-/* Owner. Stores a copy of the record; an older entry of the same key is replaced; entries that
- * SIEVE points at are evicted to keep the limit. 0, -E2BIG (larger than the limit allows),
- * -ENOSPC (heap at its hard limit until the next collection), -EPERM (this process only reads). */
+/* Owner. Stores a copy of the record; an older entry of the same key is replaced;
+ * entries that SIEVE points at are evicted to keep the limit. 0, -E2BIG (larger than
+ * the limit allows), -ENOSPC (heap at its hard limit until the next collection; an
+ * older entry of the key may still be there), -EINVAL (record_check() refuses it),
+ * -EPERM (this process only reads). */
 int cache_insert(struct cache *, const struct cache_record *, uint32_t now_s);
-/* Owner. True when the key was there. */
+/* Owner. True when the key was there. Never fails: where there is no memory for the new
+ * path of a trie, all entries go. */
 bool cache_remove(struct cache *, struct span key);
 /* Owner. Removes all entries; how many there were. */
 uint64_t cache_clear(struct cache *);
-/* Owner. The collector may run: no entry or reader pointer may be held but pinned ones. */
+/* Owner. The collector may run: only pinned entries may be held across it. */
 void cache_safepoint(struct cache *);
-/* Owner, about every 100 ms and when idle: lets a cycle that waits for readers end, gives empty
- * memory back. Work is bounded by budget_ns. */
+/* Owner, about every 100 ms and when idle: lets a cycle that waits for readers end,
+ * gives empty memory back. Work is bounded by budget_ns. */
 void cache_tick(struct cache *, uint64_t budget_ns);
 /* Owner. A full collection now (as far as readers let it end). */
 void cache_collect(struct cache *);
@@ -70,11 +73,13 @@ bool cache_is_owner(const struct cache *);
 bool cache_is_shared(const struct cache *);
 struct gc_heap *cache_heap(struct cache *);
 void cache_get_stats(const struct cache *, struct cache_stats *ret);
-/* Walks index, recency queue and heap and checks every rule; 0 or the number of faults told. */
-unsigned cache_verify(struct cache *, void (*tell)(const char *what, void *arg), void *arg);
+/* Walks index, recency queue and heap and checks every rule; 0 or the number of faults
+ * told. */
+unsigned cache_verify(struct cache *, void (*tell)(const char *what, void *arg),
+                      void *arg);
 
-/* Around fork(), in this order; prepare is followed by parent in the master whether or not the
- * fork worked (pid < 0), and by child in the child. */
+/* Around fork(), in this order; prepare is followed by parent in the master whether or
+ * not the fork worked (pid < 0), and by child in the child. */
 void cache_fork_prepare(struct cache *);
 void cache_fork_parent(struct cache *, pid_t pid);
 int cache_fork_child(struct cache *); /* 0 or negative errno: the child must end */
@@ -87,19 +92,20 @@ void cache_reader_close(struct cache_reader *); /* takes NULL; pins must be gone
 /* Owner, when the process that used the seat has been waited for. */
 void cache_seat_clear(struct cache *, unsigned seat);
 
-/* Between enter and leave entries stay valid. Both do not nest, are cheap, and never block. */
+/* Between enter and leave entries stay valid. Both do not nest, are cheap, and never
+ * block. */
 void cache_enter(struct cache_reader *);
 void cache_leave(struct cache_reader *);
 uint64_t cache_hash(const struct cache *, struct span key);
 /* Inside enter/leave. NULL when the key is not there. Marks the entry visited. */
 const struct entry *cache_find(struct cache_reader *, uint64_t hash, struct span key);
-/* Inside enter/leave, for an entry found in there. The entry and its body then stay until unpin.
- * The pin's number (>= 0), or -ENOSPC: then copy what must be kept. */
+/* Inside enter/leave, for an entry found in there. The entry and its body then stay
+ * until unpin. The pin's number (>= 0), or -ENOSPC: then copy what must be kept. */
 int cache_pin(struct cache_reader *, const struct entry *);
 void cache_unpin(struct cache_reader *, int pin);
 
-/* Wall clock second at which a file entry was last compared with the disk. Kept beside the
- * heap; seen by all slots in a shared heap. */
+/* Wall clock second at which a file entry was last compared with the disk. Kept beside
+ * the heap; seen by all slots in a shared heap. */
 uint32_t cache_checked_s(struct cache_reader *, const struct entry *);
 void cache_set_checked_s(struct cache_reader *, const struct entry *, uint32_t now_s);
 

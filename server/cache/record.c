@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* record.c - a record as one run of bytes.
  *
- *   struct wire | key | head | body        (no padding between; integers of this machine:
- *                                            both sides are processes of one server)
+ *   struct wire | key | head | body
  *
- * record_decode() copies the header before it looks at it, so that a writer who changes it in
- * the meantime cannot change a length that was already checked.
+ * without padding between, in the integers of this machine: both sides are processes of
+ * one server.
+ *
+ * record_decode() copies the header before it looks at it, so that a writer who changes
+ * it in the meantime cannot change a length that was already checked.
  */
 #include "server/cache/record.h"
 
