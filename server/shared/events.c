@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-_Static_assert(sizeof(struct event) == 64, "an event fills one cache line");
+_Static_assert(sizeof(struct event_record) == 64, "an event fills one cache line");
 _Static_assert((EVENT_RING_SIZE & (EVENT_RING_SIZE - 1)) == 0,
                "a mask finds the place");
 
@@ -32,7 +32,7 @@ void event_write(const struct event_source *source, enum event_kind kind,
 {
     struct event_ring *ring = source->ring;
     uint64_t number = atomic_load_explicit(&ring->written, memory_order_relaxed) + 1;
-    struct event *e = &ring->at[(number - 1) & (EVENT_RING_SIZE - 1)];
+    struct event_record *e = &ring->at[(number - 1) & (EVENT_RING_SIZE - 1)];
 
     atomic_store_explicit(&e->number, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release); /* (1) */
@@ -49,7 +49,8 @@ void event_write(const struct event_source *source, enum event_kind kind,
 }
 
 /* False when the record is not the one numbered `number` any more, or never was. */
-static bool copy_record(const struct event *e, uint64_t number, struct event *ret)
+static bool copy_record(const struct event_record *e, uint64_t number,
+                        struct event_record *ret)
 {
     uint64_t after;
 
@@ -69,8 +70,8 @@ static bool copy_record(const struct event *e, uint64_t number, struct event *re
     return after == number && ret->kind > EVENT_NONE && ret->kind < EVENT_KINDS;
 }
 
-unsigned event_read(const struct event_ring *ring, uint64_t since, struct event *ret,
-                    unsigned max)
+unsigned event_read(const struct event_ring *ring, uint64_t since,
+                    struct event_record *ret, unsigned max)
 {
     uint64_t newest = atomic_load_explicit(&ring->written, memory_order_acquire);
     unsigned n = 0;

@@ -33,7 +33,7 @@
 enum event_kind { EVENT_NONE, EVENTS(EVENT_CONSTANT) EVENT_KINDS };
 #undef EVENT_CONSTANT
 
-struct event {
+struct event_record {
     _Atomic(uint64_t) number; /* 1, 2, ... in its ring; 0 while it is written */
     uint64_t start_ns;        /* CLOCK_MONOTONIC */
     uint64_t duration_ns;
@@ -49,7 +49,7 @@ enum { EVENT_RING_SIZE = 4096 };
 
 struct event_ring {
     _Atomic(uint64_t) written; /* number of the newest record */
-    _Alignas(64) struct event at[EVENT_RING_SIZE];
+    _Alignas(64) struct event_record at[EVENT_RING_SIZE];
 };
 
 struct event_source {
@@ -61,7 +61,7 @@ struct event_source {
 void event_write(const struct event_source *, enum event_kind, uint64_t start_ns,
                  uint64_t duration_ns, uint64_t a, uint64_t b);
 /* Copies records numbered after `since`, oldest first, at most max; how many. */
-unsigned event_read(const struct event_ring *, uint64_t since, struct event *ret,
+unsigned event_read(const struct event_ring *, uint64_t since, struct event_record *ret,
                     unsigned max);
 const char *event_name(enum event_kind);
 

@@ -10,7 +10,7 @@
 
 static struct event_ring *ring;
 static struct event_source source;
-static struct event got[EVENT_RING_SIZE + 1];
+static struct event_record got[EVENT_RING_SIZE + 1];
 
 static int make(void **state)
 {
@@ -126,7 +126,7 @@ static void no_torn_record_is_seen_beside_a_writer(void **state)
         unsigned n = event_read(ring, since, got, EVENT_RING_SIZE);
 
         for (unsigned i = 0; i < n; i++) {
-            const struct event *e = &got[i];
+            const struct event_record *e = &got[i];
 
             bad += e->number <= since || e->start_ns != e->number ||
                    e->duration_ns != e->number || e->a != e->number ||
