@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* client_loop.c - the event loop of a client thread.
+ *
+ * One epoll_pwait2() per turn, with the time of the next planned request as its limit
+ * in nanoseconds: there is no timer to set, and so none that fires late by a rounded
+ * millisecond (README rule 3). All deadlines of one kind are the same length, so each
+ * list is in order of its deadlines and only its head is ever looked at.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "loadtest/client.h"
+#include "server/base/check.h"
+#include "server/base/clock.h"
+
+enum { EVENTS_AT_ONCE = 128 };
+
+#define RETRY_NS    (100 * CLOCK_NS_PER_MS) /* after a failed connection attempt */
+#define MAX_WAIT_NS (50 * CLOCK_NS_PER_MS)  /* so that a request to stop is noticed */
+
+static struct conn *first(struct list *list)
+{
+    struct list *link = list_first(list);
+    return link == NULL ? NULL : list_entry(link, struct conn, link);
+}
+
+static struct tally *tally_of(struct client *client)
+{
+    return recorder_tally(&client->recorder);
+}
+
+static void move_to(struct list *list, struct conn *conn)
+{
+    list_remove(&conn->link);
+    list_push_back(list, &conn->link);
+}
+
+/* --- opening --- */
+
+static void open_failed(struct client *client, struct conn *conn, int err,
+                        uint64_t now_ns)
+{
+    client->connect_error = -err;
+    tally_of(client)->counts.connect_errors++;
+    conn_close(conn);
+    conn->since_ns = now_ns;
+    move_to(&client->broken, conn);
+}
+
+static void open_conn(struct client *client, struct conn *conn, uint64_t now_ns)
+{
+    conn->turn = client->turn;
+    int err = conn_open(conn, client->config->target, now_ns);
+    if (err < 0)
+        open_failed(client, conn, err, now_ns);
+    else
+        move_to(&client->connecting, conn);
+}
+
+static void reopen(struct client *client, struct conn *conn, uint64_t now_ns)
+{
+    conn_close(conn);
+    open_conn(client, conn, now_ns);
+}
+
+static void on_opened(struct client *client, struct conn *conn)
+{
+    uint64_t now = clock_ns();
+    int err = conn_opened(conn);
+    if (err < 0) {
+        open_failed(client, conn, err, now);
+        return;
+    }
+    tally_of(client)->counts.connects++;
+    hist_record(&client->connect, now - conn->since_ns);
+    move_to(&client->idle, conn);
+}
+
+/* --- requests --- */
+
+/* A request that ends without a whole response; `counter` says why. */
+static void fail(struct client *client, struct conn *conn, uint64_t *counter,
+                 uint64_t now_ns)
+{
+    (*counter)++;
+    tally_failed(tally_of(client), conn->times.planned_ns, now_ns,
+                 client->config->timeout_ns);
+    reopen(client, conn, now_ns);
+}
+
+static void send_on(struct client *client, struct conn *conn, uint64_t planned_ns,
+                    uint64_t now_ns)
+{
+    struct tally_counts *counts = &tally_of(client)->counts;
+    bool head;
+    size_t len =
+        target_next(client->config->target, &client->requests, client->request, &head);
+    conn->times = (struct tally_times){ .planned_ns = planned_ns, .sent_ns = now_ns };
+    counts->sent++;
+    move_to(&client->flight, conn);
+    if (conn_send(conn, client->request, len, head) < 0)
+        fail(client, conn, &counts->write_errors, now_ns);
+}
+
+/* Gives every request that is due to a connection that is free. */
+static void dispatch(struct client *client, uint64_t now_ns)
+{
+    struct pacer *pacer = &client->pacer;
+    uint64_t planned;
+    tally_of(client)->counts.planned +=
+        pacer_notice(pacer, now_ns, &tally_of(client)->lag);
+    while (!list_empty(&client->idle) && pacer_take(pacer, now_ns, &planned)) {
+        if (!pacer->open_loop)
+            tally_of(client)->counts.planned++;
+        send_on(client, first(&client->idle), planned, now_ns);
+        now_ns = clock_ns();
+    }
+}
+
+static void on_response(struct client *client, struct conn *conn)
+{
+    struct tally *tally = tally_of(client);
+    uint64_t now = clock_ns();
+    conn->times.done_ns = now;
+    tally_response(tally, &conn->times, conn->status, client->config->timeout_ns);
+    tally->counts.in_time += now <= client->pacer.end_ns;
+    if (conn->keep) {
+        conn->state = CONN_IDLE;
+        move_to(&client->idle, conn);
+    } else {
+        reopen(client, conn, now);
+    }
+    dispatch(client, now);
+}
+
+static void on_readable(struct client *client, struct conn *conn)
+{
+    struct tally_counts *counts = &tally_of(client)->counts;
+    uint64_t bytes;
+    enum conn_read got = conn_read(conn, client->buffer, CLIENT_READ_SIZE, &bytes);
+    counts->bytes += bytes;
+    if (got == CONN_DONE) {
+        on_response(client, conn);
+    } else if (got == CONN_BROKEN && conn->state == CONN_BUSY) {
+        fail(client, conn, &counts->read_errors, clock_ns());
+    } else if (got == CONN_BROKEN) {
+        counts->closes++;
+        reopen(client, conn, clock_ns());
+    }
+}
+
+static void on_event(struct client *client, struct conn *conn, uint32_t events)
+{
+    struct tally_counts *counts = &tally_of(client)->counts;
+    CHECK_MAGIC(conn, CONN_MAGIC);
+    if (conn->turn == client->turn) /* meant for the socket that it had before */
+        return;
+    if (conn->state == CONN_CONNECTING) {
+        on_opened(client, conn);
+        return;
+    }
+    if ((events & EPOLLOUT) != 0 && conn_flush(conn) < 0)
+        fail(client, conn, &counts->write_errors, clock_ns());
+    else if ((events & ~(uint32_t)EPOLLOUT) != 0)
+        on_readable(client, conn);
+}
+
+/* --- time --- */
+
+static void expire(struct client *client, uint64_t now_ns)
+{
+    uint64_t timeout = client->config->timeout_ns;
+    struct conn *conn;
+    while ((conn = first(&client->flight)) != NULL &&
+           now_ns >= conn->times.sent_ns + timeout)
+        fail(client, conn, &tally_of(client)->counts.timeouts, now_ns);
+    while ((conn = first(&client->connecting)) != NULL &&
+           now_ns >= conn->since_ns + timeout)
+        open_failed(client, conn, -ETIMEDOUT, now_ns);
+    while ((conn = first(&client->broken)) != NULL &&
+           (conn->since_ns == 0 || now_ns >= conn->since_ns + RETRY_NS))
+        open_conn(client, conn, now_ns);
+}
+
+static void sooner(uint64_t *when, uint64_t candidate)
+{
+    if (candidate < *when)
+        *when = candidate;
+}
+
+static uint64_t next_deadline(struct client *client, uint64_t now_ns)
+{
+    uint64_t timeout = client->config->timeout_ns;
+    uint64_t when = now_ns + MAX_WAIT_NS;
+    struct conn *conn;
+    sooner(&when, pacer_next_ns(&client->pacer));
+    if (now_ns < client->pacer.end_ns)
+        sooner(&when, client->pacer.end_ns);
+    if ((conn = first(&client->flight)) != NULL)
+        sooner(&when, conn->times.sent_ns + timeout);
+    if ((conn = first(&client->connecting)) != NULL)
+        sooner(&when, conn->since_ns + timeout);
+    if ((conn = first(&client->broken)) != NULL)
+        sooner(&when, conn->since_ns + RETRY_NS);
+    return when;
+}
+
+static void wait_and_handle(struct client *client, uint64_t until_ns)
+{
+    struct epoll_event events[EVENTS_AT_ONCE];
+    uint64_t now = clock_ns();
+    uint64_t left = until_ns > now ? until_ns - now : 0;
+    struct timespec limit = { .tv_sec = (time_t)(left / CLOCK_NS_PER_S),
+                              .tv_nsec = (long)(left % CLOCK_NS_PER_S) };
+    int n = epoll_pwait2(client->epoll_fd, events, EVENTS_AT_ONCE, &limit, NULL);
+    CHECK(n >= 0 || errno == EINTR);
+    client->turn++;
+    for (int i = 0; i < n; i++)
+        on_event(client, events[i].data.ptr, events[i].events);
+}
+
+/* --- the two loops --- */
+
+static bool stopped(struct client *client)
+{
+    uint64_t stop = atomic_load_explicit(&client->group->stop_ns, memory_order_relaxed);
+    if (stop != 0)
+        pacer_stop(&client->pacer, stop);
+    return atomic_load_explicit(&client->group->abandon, memory_order_relaxed);
+}
+
+static void forget_backlog(struct client *client)
+{
+    uint64_t planned;
+    while (pacer_drop(&client->pacer, &planned))
+        continue;
+}
+
+static void note_backlog(struct client *client, uint64_t now_ns)
+{
+    if (client->backlog_noted || now_ns < client->pacer.end_ns)
+        return;
+    client->backlog_noted = true;
+    tally_of(client)->counts.backlog += pacer_waiting(&client->pacer);
+}
+
+static bool is_over(const struct client *client, uint64_t now_ns)
+{
+    return now_ns >= client->pacer.end_ns && pacer_waiting(&client->pacer) == 0 &&
+           list_empty(&client->flight);
+}
+
+void client_loop(struct client *client, uint64_t drain_ns, bool finish_backlog)
+{
+    uint64_t interval = client->config->interval_ns;
+    uint64_t swap_ns = client->pacer.start_ns + interval;
+    for (;;) {
+        uint64_t now = clock_ns();
+        bool abandon = stopped(client);
+        if (finish_backlog && now >= swap_ns) {
+            recorder_swap(&client->recorder, now);
+            swap_ns += interval;
+        }
+        expire(client, now);
+        dispatch(client, now);
+        note_backlog(client, now);
+        if (now >= client->pacer.end_ns && !finish_backlog)
+            forget_backlog(client);
+        if (is_over(client, now) || abandon || now >= drain_ns)
+            return;
+        wait_and_handle(client, next_deadline(client, now));
+    }
+}
+
+void client_connect(struct client *client, uint64_t until_ns)
+{
+    for (uint64_t now = clock_ns(); now < until_ns; now = clock_ns()) {
+        expire(client, now);
+        if (list_empty(&client->connecting) && list_empty(&client->broken))
+            return;
+        if (atomic_load_explicit(&client->group->stop_ns, memory_order_relaxed) != 0)
+            return;
+        wait_and_handle(client, next_deadline(client, now));
+    }
+}

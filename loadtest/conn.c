@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.c - socket and parser of one connection. A request costs one send() and, when
+ * the response fits the buffer, one recv(); no epoll_ctl(). */
+#include "loadtest/conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/base/check.h"
+#include "server/base/fd.h"
+
+static struct conn *conn_of(llhttp_t *parser)
+{
+    struct conn *conn = parser->data;
+    CHECK_MAGIC(conn, CONN_MAGIC);
+    return conn;
+}
+
+static int on_message_begin(llhttp_t *parser)
+{
+    /* a second response to one request: the connection is out of step */
+    return conn_of(parser)->complete ? HPE_USER : HPE_OK;
+}
+
+/* 1 tells the parser that there is no body, whatever the headers say. */
+static int on_headers_complete(llhttp_t *parser)
+{
+    return conn_of(parser)->head && parser->status_code >= 200 ? 1 : 0;
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    struct conn *conn = conn_of(parser);
+    if (parser->status_code < 200) /* informational: the response is still to come */
+        return HPE_OK;
+    conn->complete = true;
+    conn->status = parser->status_code;
+    conn->keep = llhttp_should_keep_alive(parser) != 0;
+    return HPE_OK;
+}
+
+static const llhttp_settings_t parser_settings = {
+    .on_message_begin = on_message_begin,
+    .on_headers_complete = on_headers_complete,
+    .on_message_complete = on_message_complete,
+};
+
+void conn_init(struct conn *conn, int epoll_fd)
+{
+    *conn = (struct conn){ .magic = CONN_MAGIC, .fd = -1, .epoll_fd = epoll_fd };
+    list_init(&conn->link);
+    llhttp_init(&conn->parser, HTTP_RESPONSE, &parser_settings);
+    conn->parser.data = conn;
+}
+
+void conn_close(struct conn *conn)
+{
+    list_remove(&conn->link);
+    fd_close(&conn->fd);
+    conn->state = CONN_CLOSED;
+    conn->unsent = 0;
+}
+
+void conn_free(struct conn *conn)
+{
+    conn_close(conn);
+    free(conn->rest);
+    conn->rest = NULL;
+    conn->magic = 0;
+}
+
+/* Tells epoll what to wait for, if that is news. */
+static int watch(struct conn *conn, uint32_t events)
+{
+    struct epoll_event event = { .events = events, .data.ptr = conn };
+    int op = conn->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (conn->events == events)
+        return 0;
+    if (epoll_ctl(conn->epoll_fd, op, conn->fd, &event) < 0)
+        return -errno;
+    conn->events = events;
+    return 0;
+}
+
+int conn_open(struct conn *conn, const struct target *target, uint64_t now_ns)
+{
+    const struct sockaddr *address = (const void *)&target->address;
+    int one = 1;
+    CHECK(conn->state == CONN_CLOSED);
+    conn->since_ns = now_ns;
+    conn->events = 0;
+    conn->fd =
+        socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (conn->fd < 0)
+        return -errno;
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int err = connect(conn->fd, address, target->address_len) < 0 ? -errno : 0;
+    if (err == 0 || err == -EINPROGRESS)
+        err = watch(conn, EPOLLOUT);
+    if (err < 0) {
+        fd_close(&conn->fd);
+        return err;
+    }
+    list_remove(&conn->link);
+    conn->state = CONN_CONNECTING;
+    return 0;
+}
+
+int conn_opened(struct conn *conn)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+    CHECK(conn->state == CONN_CONNECTING);
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        return -errno;
+    if (err != 0)
+        return -err;
+    llhttp_reset(&conn->parser);
+    conn->state = CONN_IDLE;
+    return watch(conn, EPOLLIN);
+}
+
+/* Keeps what the kernel did not take. */
+static int keep_rest(struct conn *conn, const char *bytes, size_t len)
+{
+    if (conn->rest == NULL)
+        conn->rest = malloc(TARGET_REQUEST_MAX);
+    if (conn->rest == NULL)
+        return -ENOMEM;
+    memmove(conn->rest, bytes, len);
+    conn->unsent = len;
+    return watch(conn, EPOLLIN | EPOLLOUT);
+}
+
+static int write_some(struct conn *conn, const char *bytes, size_t len)
+{
+    ssize_t n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        return -errno;
+    size_t taken = n < 0 ? 0 : (size_t)n;
+    if (taken < len)
+        return keep_rest(conn, bytes + taken, len - taken);
+    conn->unsent = 0;
+    return watch(conn, EPOLLIN);
+}
+
+int conn_send(struct conn *conn, const char *request, size_t len, bool head)
+{
+    CHECK(conn->state == CONN_IDLE);
+    conn->state = CONN_BUSY;
+    conn->head = head;
+    conn->complete = false;
+    return write_some(conn, request, len);
+}
+
+int conn_flush(struct conn *conn)
+{
+    return conn->unsent == 0 ? 0 : write_some(conn, conn->rest, conn->unsent);
+}
+
+/* The server closed: a response whose end is the end of the connection is whole. */
+static enum conn_read at_end(struct conn *conn)
+{
+    if (conn->state != CONN_BUSY || llhttp_finish(&conn->parser) != HPE_OK)
+        return CONN_BROKEN;
+    conn->keep = false;
+    return conn->complete ? CONN_DONE : CONN_BROKEN;
+}
+
+enum conn_read conn_read(struct conn *conn, char *buffer, size_t size,
+                         uint64_t *ret_bytes)
+{
+    ssize_t n;
+    *ret_bytes = 0;
+    do {
+        n = recv(conn->fd, buffer, size, 0);
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR ? CONN_MORE : CONN_BROKEN;
+        if (n == 0)
+            return at_end(conn);
+        *ret_bytes += (uint64_t)n;
+        if (conn->state != CONN_BUSY)
+            return CONN_BROKEN;
+        if (llhttp_execute(&conn->parser, buffer, (size_t)n) != HPE_OK)
+            return CONN_BROKEN;
+    } while (!conn->complete && (size_t)n == size);
+    if (!conn->complete)
+        return CONN_MORE;
+    if (conn->unsent > 0) /* answered before it was asked in full: out of step */
+        conn->keep = false;
+    return CONN_DONE;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.h - one connection of the generator: at most one request at a time.
+ *
+ *   CLOSED      no descriptor; in `broken` of its client until it is time to try again
+ *   CONNECTING  waits for the connection; in no list
+ *   IDLE        in `idle`; whatever the server says now ends the connection
+ *   BUSY        in `flight`, oldest first, until the last byte of the response
+ *
+ * A conn belongs to its client for as long as that lives. It tells the client what
+ * happened through the owner calls below and never moves itself between the lists.
+ */
+#ifndef LOADTEST_CONN_H
+#define LOADTEST_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <llhttp.h>
+
+#include "loadtest/tally.h"
+#include "loadtest/target.h"
+#include "server/base/list.h"
+
+enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY };
+
+struct conn {
+    uint32_t magic;
+    enum conn_state state;
+    int fd;
+    int epoll_fd; /* of the client */
+    uint32_t events;
+    struct list link;
+    llhttp_t parser;
+    struct tally_times times; /* of the request in flight */
+    uint64_t since_ns;        /* the connection was begun, or broken, at */
+    uint64_t turn;            /* of the client's loop, when it was begun */
+    uint16_t status;          /* of the response in flight */
+    bool head;                /* the request in flight was HEAD */
+    bool complete;            /* the response is */
+    bool keep;                /* the connection may be used again after it */
+    size_t unsent;            /* bytes of the request that the kernel has not taken */
+    char *rest;               /* these bytes; owned, NULL until first needed */
+};
+
+#define CONN_MAGIC UINT32_C(0xc0e21057)
+
+/* What became of a readable connection. */
+enum conn_read {
+    CONN_MORE,   /* nothing yet */
+    CONN_DONE,   /* a whole response; conn->keep says whether the connection lives */
+    CONN_BROKEN, /* ended, or not HTTP */
+};
+
+void conn_init(struct conn *conn, int epoll_fd);
+/* Closes at once and forgets the request. */
+void conn_close(struct conn *conn);
+void conn_free(struct conn *conn);
+
+/* Starts connecting. 0, or a negative errno when that failed at once. */
+int conn_open(struct conn *conn, const struct target *target, uint64_t now_ns);
+/* The socket of a CONNECTING conn became writable: 0 and the conn is IDLE, or why not.
+ */
+int conn_opened(struct conn *conn);
+
+/* Sends on an IDLE conn, which is BUSY then. 0 or a negative errno. */
+int conn_send(struct conn *conn, const char *request, size_t len, bool head);
+/* Writes what was left over. 0 or a negative errno. */
+int conn_flush(struct conn *conn);
+
+/* Reads once, or more often while the buffer comes back full. */
+enum conn_read conn_read(struct conn *conn, char *buffer, size_t size,
+                         uint64_t *ret_bytes);
+
+#endif

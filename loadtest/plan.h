@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* plan.h - when requests are due: fixed by (seed, index) before the first is sent.
+ *
+ * README rule 1. A plan knows nothing of responses, connections or the clock. Each
+ * thread has one, with its share of the rate; Poisson plans of several threads add up
+ * to a Poisson plan, constant ones are staggered so that they add up to a constant one.
+ */
+#ifndef LOADTEST_PLAN_H
+#define LOADTEST_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/prng.h"
+
+struct plan_config {
+    uint64_t seed;
+    double rate; /* requests per second of all streams together; > 0 */
+    bool constant;
+    unsigned stream; /* this one of `streams` */
+    unsigned streams;
+};
+
+struct plan {
+    struct prng prng;
+    double gap_ns; /* mean between two arrivals of this stream */
+    double phase;  /* of a constant plan, in gaps */
+    bool constant;
+    uint64_t index; /* of the arrival that is next */
+    double at_ns;   /* when, from the start of the plan */
+};
+
+void plan_init(struct plan *plan, const struct plan_config *config);
+void plan_advance(struct plan *plan);
+
+/* Nanoseconds from the start of the plan to the next arrival. */
+static inline uint64_t plan_next_ns(const struct plan *plan)
+{
+    return (uint64_t)plan->at_ns;
+}
+
+/* A seed for something that must not be correlated with the others of this run. */
+uint64_t plan_derive_seed(uint64_t seed, uint64_t purpose);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c - starts the client threads, collects what they record, adds it up. */
+#include "loadtest/run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/base/check.h"
+#include "server/base/clock.h"
+
+#define TICK_NS      (100 * CLOCK_NS_PER_MS)
+#define GATE_TICK_NS (2 * CLOCK_NS_PER_MS)
+
+struct run {
+    const struct run_config *config;
+    struct client_group group;
+    struct client *clients;
+    pthread_t *threads;
+    unsigned n_clients;
+    unsigned n_threads; /* of them running */
+    struct tally interval;
+    uint64_t interval_from_ns;
+    struct run_result result;
+};
+
+double run_rates_deviation(const struct run_rates *rates)
+{
+    return rates->n < 2 ? 0 : sqrt(rates->m2 / (double)rates->n);
+}
+
+static void add_rate(struct run_rates *rates, double rate)
+{
+    double off = rate - rates->mean;
+    rates->n++;
+    rates->mean += off / (double)rates->n;
+    rates->m2 += off * (rate - rates->mean);
+    if (rate > rates->max)
+        rates->max = rate;
+}
+
+double run_rate(const struct run_result *result)
+{
+    return result->duration_s > 0
+               ? (double)result->tally.counts.in_time / result->duration_s
+               : 0;
+}
+
+/* --- set-up and its undoing --- */
+
+static void run_free(struct run *run)
+{
+    for (unsigned i = 0; i < run->n_clients; i++)
+        client_free(&run->clients[i]);
+    free(run->clients);
+    free(run->threads);
+    tally_free(&run->interval);
+}
+
+void run_result_free(struct run_result *result)
+{
+    tally_free(&result->tally);
+    hist_free(&result->all);
+    hist_free(&result->connect);
+}
+
+static int run_init(struct run *run, const struct run_config *config)
+{
+    const struct client_config *client = &config->client;
+    *run = (struct run){ .config = config };
+    run->clients = calloc(client->threads, sizeof *run->clients);
+    run->threads = calloc(client->threads, sizeof *run->threads);
+    if (run->clients == NULL || run->threads == NULL ||
+        tally_init(&run->interval) < 0 || tally_init(&run->result.tally) < 0 ||
+        hist_init(&run->result.connect, TALLY_LOWEST, TALLY_HIGHEST, TALLY_DIGITS) < 0)
+        return -ENOMEM;
+    for (unsigned i = 0; i < client->threads; i++) {
+        int err = client_init(&run->clients[i], client, &run->group, i);
+        if (err < 0)
+            return err;
+        run->n_clients++;
+    }
+    run->group.gate = GATE_INIT;
+    return 0;
+}
+
+static void join_threads(struct run *run)
+{
+    for (unsigned i = 0; i < run->n_threads; i++)
+        pthread_join(run->threads[i], NULL);
+    run->n_threads = 0;
+}
+
+/* Makes the threads run to their end without a request. */
+static void call_off(struct run *run)
+{
+    atomic_store(&run->group.stop_ns, 1);
+    atomic_store(&run->group.abandon, true);
+}
+
+static int start_threads(struct run *run)
+{
+    for (unsigned i = 0; i < run->n_clients; i++) {
+        int err = pthread_create(&run->threads[i], NULL, client_main, &run->clients[i]);
+        if (err != 0) {
+            call_off(run);
+            gate_open(&run->group.gate, CLIENT_WARM);
+            join_threads(run);
+            return -err;
+        }
+        run->n_threads++;
+    }
+    atomic_store(&run->group.running, run->n_threads);
+    return 0;
+}
+
+/* --- collecting --- */
+
+static bool all_full(struct run *run)
+{
+    for (unsigned i = 0; i < run->n_clients; i++) {
+        if (recorder_full(&run->clients[i].recorder) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* Ends an interval: adds it to the result and shows it to the watcher. */
+static void end_interval(struct run *run, uint64_t to_ns)
+{
+    const struct run_watch *watch = &run->config->watch;
+    uint64_t start = atomic_load(&run->group.start_ns);
+    struct hist all;
+    tally_merge(&run->result.tally, &run->interval);
+    if (watch->on_interval != NULL && tally_all(&run->interval, &all) == 0) {
+        struct run_interval interval = {
+            .start_s = (double)(run->interval_from_ns - start) / 1e9,
+            .length_s = (double)(to_ns - run->interval_from_ns) / 1e9,
+            .tally = &run->interval,
+            .all = &all,
+        };
+        watch->on_interval(watch->arg, &interval);
+        hist_free(&all);
+    }
+    tally_reset(&run->interval);
+    run->interval_from_ns = to_ns;
+}
+
+static void collect_full(struct run *run)
+{
+    uint64_t to_ns = 0;
+    if (!all_full(run))
+        return;
+    for (unsigned i = 0; i < run->n_clients; i++) {
+        struct recorder *recorder = &run->clients[i].recorder;
+        struct tally *tally = recorder_full(recorder);
+        uint64_t done = tally->counts.ok + tally->counts.http_errors;
+        uint64_t length = recorder->swapped_ns - run->interval_from_ns;
+        if (recorder->swapped_ns > to_ns)
+            to_ns = recorder->swapped_ns;
+        if (length > 0)
+            add_rate(&run->result.rates, (double)done * 1e9 / (double)length);
+        tally_merge(&run->interval, tally);
+        recorder_done(recorder);
+    }
+    end_interval(run, to_ns);
+}
+
+/* After the threads were joined: everything that is still with them. */
+static void collect_rest(struct run *run)
+{
+    for (unsigned i = 0; i < run->n_clients; i++) {
+        struct recorder *recorder = &run->clients[i].recorder;
+        tally_merge(&run->interval, &recorder->sets[0]);
+        tally_merge(&run->interval, &recorder->sets[1]);
+    }
+    end_interval(run, clock_ns());
+}
+
+/* --- while it runs --- */
+
+static void wait_tick(struct run *run, uint64_t length_ns)
+{
+    struct timespec tick = { .tv_nsec = (long)length_ns };
+    sigset_t set;
+    sigemptyset(&set);
+    if (run->config->stop_on_signal) {
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+    }
+    if (sigtimedwait(&set, NULL, &tick) < 0)
+        return;
+    if (atomic_load(&run->group.stop_ns) != 0)
+        atomic_store(&run->group.abandon, true);
+    else
+        atomic_store(&run->group.stop_ns, clock_ns());
+    run->result.interrupted = true;
+}
+
+static void tick(struct run *run)
+{
+    const struct run_watch *watch = &run->config->watch;
+    uint64_t start = atomic_load(&run->group.start_ns);
+    if (watch->on_tick != NULL)
+        watch->on_tick(watch->arg,
+                       start == 0 ? -1 : (double)(clock_ns() - start) / 1e9);
+}
+
+static void watch_threads(struct run *run)
+{
+    while (atomic_load(&run->group.running) > 0) {
+        wait_tick(run, TICK_NS);
+        collect_full(run);
+        tick(run);
+    }
+}
+
+static bool have_connection(struct run *run, char *error)
+{
+    const char *reason = "timed out";
+    for (unsigned i = 0; i < run->n_clients; i++) {
+        if (!list_empty(&run->clients[i].idle))
+            return true;
+        if (run->clients[i].connect_error != 0)
+            reason = strerror(run->clients[i].connect_error);
+    }
+    snprintf(error, RUN_ERROR_MAX, "could not connect to %s: %s",
+             run->config->client.target->address_text, reason);
+    return false;
+}
+
+static void wait_for_gate(struct run *run, unsigned number)
+{
+    while (gate_arrivals(&run->group.gate) < number * run->n_threads) {
+        wait_tick(run, GATE_TICK_NS);
+        tick(run);
+    }
+}
+
+/* Walks the threads through their steps; see client_main(). */
+static int conduct(struct run *run, char *error)
+{
+    const struct run_watch *watch = &run->config->watch;
+    wait_for_gate(run, CLIENT_CONNECTED);
+    bool connected = have_connection(run, error);
+    if (!connected)
+        call_off(run);
+    gate_open(&run->group.gate, CLIENT_CONNECTED);
+    wait_for_gate(run, CLIENT_WARM);
+    uint64_t start = clock_ns();
+    run->result.start_wall_ns = clock_wall_ns();
+    run->interval_from_ns = start;
+    atomic_store(&run->group.start_ns, start);
+    if (connected && watch->on_start != NULL)
+        watch->on_start(watch->arg, run->result.start_wall_ns);
+    gate_open(&run->group.gate, CLIENT_WARM);
+    watch_threads(run);
+    join_threads(run);
+    return connected ? 0 : -ECONNREFUSED;
+}
+
+/* --- the result --- */
+
+static void add_client(struct run *run, const struct client *client)
+{
+    struct run_result *result = &run->result;
+    const struct client_usage *usage = &client->usage;
+    double share =
+        usage->wall_ns == 0 ? 0 : (double)usage->cpu_ns / (double)usage->wall_ns;
+    uint64_t start = atomic_load(&run->group.start_ns);
+    /* a run that was interrupted in its warm-up ended before it began */
+    double duration =
+        client->end_ns > start ? (double)(client->end_ns - start) / 1e9 : 0;
+    result->opened += client->opened;
+    result->usage.wall_ns += usage->wall_ns;
+    result->usage.cpu_ns += usage->cpu_ns;
+    result->usage.queued_ns += usage->queued_ns;
+    result->usage.preempted += usage->preempted;
+    result->usage.minor_faults += usage->minor_faults;
+    result->usage.major_faults += usage->major_faults;
+    if (share > result->busiest)
+        result->busiest = share;
+    if (duration > result->duration_s)
+        result->duration_s = duration;
+    CHECK(hist_merge(&result->connect, &client->connect) == 0);
+}
+
+static int finish(struct run *run)
+{
+    collect_rest(run);
+    for (unsigned i = 0; i < run->n_clients; i++)
+        add_client(run, &run->clients[i]);
+    CHECK(tally_balanced(&run->result.tally.counts));
+    return tally_all(&run->result.tally, &run->result.all);
+}
+
+int run_load(const struct run_config *config, struct run_result *ret_result,
+             char error[RUN_ERROR_MAX])
+{
+    struct run run;
+    struct sched_param usual = { 0 };
+    error[0] = '\0';
+    int err = run_init(&run, config);
+    if (err == 0)
+        err = start_threads(&run);
+    if (err == 0) {
+        /* collecting must not push a client thread aside (README rule 10) */
+        (void)sched_setscheduler(0, SCHED_BATCH, &usual);
+        err = conduct(&run, error);
+        (void)sched_setscheduler(0, SCHED_OTHER, &usual);
+    }
+    if (err == 0)
+        err = finish(&run);
+    if (err < 0 && error[0] == '\0')
+        snprintf(error, RUN_ERROR_MAX, "could not start the run: %s", strerror(-err));
+    if (err < 0)
+        run_result_free(&run.result);
+    else
+        *ret_result = run.result;
+    run_free(&run);
+    return err;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* target.h - where requests go and what they say, made ready before the first is sent.
+ *
+ * A request is bytes with at most one gap, which takes the number of a key. Which
+ * request and which key are drawn in the order of the plan from a stream of their own:
+ * the n-th request of a thread is the same whatever the server does (README rule 5).
+ */
+#ifndef LOADTEST_TARGET_H
+#define LOADTEST_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "loadtest/alias.h"
+#include "server/base/span.h"
+
+enum {
+    TARGET_REQUEST_MAX = 16384, /* bytes of one request */
+    TARGET_TEMPLATES_MAX = 10000,
+    TARGET_ERROR_MAX = 256,
+};
+
+struct target_config {
+    const char *url;
+    const char *const *headers; /* "Name: value" */
+    size_t n_headers;
+    const char *mix_path; /* NULL: GET of the URL */
+    uint32_t zipf_keys;   /* 0: no keys */
+    double zipf_exponent;
+};
+
+struct target_template {
+    char *bytes; /* owned */
+    size_t len;
+    size_t gap; /* where the key goes; len + 1 when there is no key */
+    bool head;  /* its response has no body */
+};
+
+struct target {
+    struct sockaddr_storage address;
+    socklen_t address_len;
+    char address_text[80]; /* 127.0.0.1:8080, for messages */
+    struct target_template *templates;
+    uint32_t n_templates;
+    struct alias mix;  /* of templates; no cells when there is one */
+    struct alias keys; /* no cells without keys */
+};
+
+/* Resolves the name, reads the mix. Returns 0, or a negative errno with a message for
+ * people in `error`; ret_target is untouched then. */
+int target_init(struct target *ret_target, const struct target_config *config,
+                char error[TARGET_ERROR_MAX]);
+void target_free(struct target *target);
+
+/* The next request into `out`, TARGET_REQUEST_MAX bytes; returns its length. */
+size_t target_next(const struct target *target, struct prng *prng, char *out,
+                   bool *ret_head);
+
+/* One line of a mix file: "WEIGHT [GET|HEAD] PATH"; blank lines and # comments have
+ * *ret_weight 0. Returns NULL, or what is wrong with the line. */
+const char *target_mix_line(struct span line, double *ret_weight, bool *ret_head,
+                            struct span *ret_path);
+
+#endif
