@@ -3,7 +3,6 @@
 #include "loadtest/run.h"
 
 #include <errno.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,19 +28,14 @@ struct run {
     struct run_result result;
 };
 
-double run_rates_deviation(const struct run_rates *rates)
-{
-    return rates->n < 2 ? 0 : sqrt(rates->m2 / (double)rates->n);
-}
-
+/* For the row "Req/Sec" of the summary; when memory is short it knows less. */
 static void add_rate(struct run_rates *rates, double rate)
 {
-    double off = rate - rates->mean;
-    rates->n++;
-    rates->mean += off / (double)rates->n;
-    rates->m2 += off * (rate - rates->mean);
-    if (rate > rates->max)
-        rates->max = rate;
+    double *more = reallocarray(rates->samples, rates->n + 1, sizeof *more);
+    if (more == NULL)
+        return;
+    more[rates->n++] = rate;
+    rates->samples = more;
 }
 
 double run_rate(const struct run_result *result)
@@ -65,6 +59,7 @@ static void run_free(struct run *run)
 void run_result_free(struct run_result *result)
 {
     tally_free(&result->tally);
+    free(result->rates.samples);
     hist_free(&result->all);
     hist_free(&result->connect);
 }

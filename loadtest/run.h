@@ -35,11 +35,10 @@ struct run_config {
     bool stop_on_signal; /* INT and TERM, which the caller has blocked, end it early */
 };
 
-struct run_rates { /* requests per second of one thread in one interval */
-    uint64_t n;
-    double mean;
-    double m2; /* sum of squared distances from the mean */
-    double max;
+/* Requests per second of one thread in one interval, all of them. */
+struct run_rates {
+    double *samples; /* owned */
+    size_t n;
 };
 
 struct run_result {
@@ -64,7 +63,4 @@ void run_result_free(struct run_result *result);
 
 /* Requests per second that were answered within the measured time. */
 double run_rate(const struct run_result *result);
-/* Standard deviation of the rates. */
-double run_rates_deviation(const struct run_rates *rates);
-
 #endif

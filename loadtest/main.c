@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - cowload: measures the latency of an HTTP server (README.md has the rules).
+ *
+ * Exit codes: 0 measured; 1 usage, or the run could not be made; 3 measured, but the
+ * run is INVALID: the reasons are at the end of the output.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "loadtest/plain.h"
+
+int main(int argc, char **argv)
+{
+    return plain_main(argc, argv);
+}

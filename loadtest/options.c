@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* options.c - what wrk and wrk2 call the same means the same here. */
+#include "loadtest/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "server/base/clock.h"
+#include "server/base/span.h"
+
+#define AT(field) offsetof(struct options, field)
+#define MS        CLOCK_NS_PER_MS
+#define SECOND    CLOCK_NS_PER_S
+
+static const struct arg run_args[] = {
+    { 't', "threads", ARG_COUNT, AT(threads), 1, 256, "N",
+      "threads of the generator (1); one is enough for most servers" },
+    { 'c', "connections", ARG_COUNT, AT(connections), 1, 1000000, "N",
+      "connections to keep open, of all threads together (10)" },
+    { 'd', "duration", ARG_TIME, AT(duration_ns), MS, 24 * 3600 * SECOND, "TIME",
+      "measured time (10s)" },
+    { 'R', "rate", ARG_RATE, AT(rate), 1, 100000000, "RATE",
+      "requests per second, planned: an open loop; without it a closed loop" },
+    { 0, "constant", ARG_FLAG, AT(constant), 0, 0, NULL,
+      "plan equal gaps instead of a Poisson process" },
+    { 0, "warmup", ARG_TIME, AT(warmup_ns), 0, 3600 * SECOND, "TIME",
+      "the same load before the measured time, not counted (0s)" },
+    { 'T', "timeout", ARG_TIME, AT(timeout_ns), MS, 3600 * SECOND, "TIME",
+      "give a request up this long after it was sent (2s)" },
+    { 'H', "header", ARG_LIST, AT(headers), 0, 0, "'NAME: VALUE'",
+      "add a header to each request" },
+    { 'L', "latency", ARG_FLAG, AT(latency), 0, 0, NULL, "print percentiles" },
+    { 0, "mix", ARG_TEXT, AT(mix_path), 0, 0, "FILE",
+      "draw requests from the lines 'WEIGHT [GET|HEAD] PATH' of a file" },
+    { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
+      "put a key from 0 to N-1 where the path has {}; /o/{} without a path" },
+    { 0, "seed", ARG_COUNT, AT(seed), 0, UINT64_MAX, "N",
+      "of the plan, the mix and the keys (1)" },
+    { 0, "json", ARG_TEXT, AT(json_path), 0, 0, "FILE", "write the result as JSON" },
+    { 0, "hlog", ARG_TEXT, AT(hlog_path), 0, 0, "FILE",
+      "write a HdrHistogram log, a line per second" },
+    { 'v', "version", ARG_FLAG, AT(version), 0, 0, NULL, "print the version" },
+    { 'h', "help", ARG_FLAG, AT(help), 0, 0, NULL, "print this" },
+};
+
+static const struct arg_table run_table = {
+    .args = run_args,
+    .n = sizeof run_args / sizeof run_args[0],
+    .operands = AT(urls),
+};
+
+/* A header that would break the request, or say what the generator decides. */
+static const char *wrong_header(const char *text)
+{
+    struct span name, value;
+    if (!span_cut(span_of(text), ':', &name, &value) || name.n == 0)
+        return "it must be 'Name: value'";
+    for (size_t i = 0; i < name.n; i++) {
+        if (!isalnum((unsigned char)name.p[i]) &&
+            strchr("!#$%&'*+-.^_`|~", name.p[i]) == NULL)
+            return "its name holds a character that no name may have";
+    }
+    if (strpbrk(text, "\r\n") != NULL)
+        return "it holds a line break";
+    if (span_eq_nocase(name, SPAN("Content-Length")) ||
+        span_eq_nocase(name, SPAN("Transfer-Encoding")) ||
+        span_eq_nocase(name, SPAN("Expect")))
+        return "requests have no body";
+    return NULL;
+}
+
+static int check_together(struct options *options, char *error)
+{
+    const char *wrong = NULL;
+    for (size_t i = 0; i < options->headers.n && wrong == NULL; i++) {
+        wrong = wrong_header(options->headers.items[i]);
+        if (wrong != NULL)
+            snprintf(error, ARGS_ERROR_MAX, "bad header '%.60s': %s",
+                     options->headers.items[i], wrong);
+    }
+    if (wrong != NULL)
+        return -EINVAL;
+    if (options->urls.n != 1)
+        snprintf(error, ARGS_ERROR_MAX, "%s",
+                 options->urls.n == 0 ? "a URL is missing" : "only one URL, please");
+    else if (options->threads > options->connections)
+        snprintf(error, ARGS_ERROR_MAX,
+                 "%llu threads need at least as many connections, not %llu",
+                 (unsigned long long)options->threads,
+                 (unsigned long long)options->connections);
+    else if (options->constant && options->rate == 0)
+        snprintf(error, ARGS_ERROR_MAX, "--constant needs a rate (-R)");
+    else
+        return 0;
+    return -EINVAL;
+}
+
+int options_parse(struct options *ret_options, int argc, char **argv,
+                  char error[ARGS_ERROR_MAX])
+{
+    *ret_options = (struct options){
+        .threads = 1,
+        .connections = 10,
+        .duration_ns = 10 * SECOND,
+        .timeout_ns = 2 * SECOND,
+        .seed = 1,
+    };
+    int err = args_parse(&run_table, argc, argv, ret_options, error);
+    if (err == 0 && !ret_options->help && !ret_options->version)
+        err = check_together(ret_options, error);
+    if (err == 0 && ret_options->urls.n == 1)
+        ret_options->url = ret_options->urls.items[0];
+    return err;
+}
+
+void options_free(struct options *options)
+{
+    args_list_free(&options->headers);
+    args_list_free(&options->urls);
+}
+
+void options_help(FILE *out)
+{
+    args_help(&run_table, out);
+}

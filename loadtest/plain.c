@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* plain.c - from the command line to the summary. */
+#include "loadtest/plain.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "loadtest/hlog.h"
+#include "loadtest/options.h"
+#include "loadtest/run.h"
+#include "loadtest/selfcheck.h"
+#include "loadtest/summary.h"
+
+static const char usage[] =
+    "usage: cowload [options] URL\n"
+    "       cowload ab [options]          compare modes of cowshed\n";
+
+/* What the watcher of a run needs. */
+struct plain {
+    const struct options *options;
+    FILE *hlog; /* NULL: not asked for */
+    int hlog_error;
+    bool terminal;
+    uint64_t requests;
+};
+
+static int fail(const char *message)
+{
+    fprintf(stderr, "cowload: %s\n", message);
+    return EXIT_FAILURE;
+}
+
+/* --- while it runs --- */
+
+static void on_start(void *arg, uint64_t wall_ns)
+{
+    struct plain *plain = arg;
+    if (plain->hlog != NULL)
+        hlog_begin(plain->hlog, "Logged with cowload " COWLOAD_VERSION, wall_ns);
+}
+
+static void log_series(struct plain *plain, const char *tag,
+                       const struct run_interval *interval, const struct hist *hist)
+{
+    int err = hlog_put(plain->hlog, tag, interval->start_s, interval->length_s, hist);
+    if (err < 0)
+        plain->hlog_error = err;
+}
+
+static void on_interval(void *arg, const struct run_interval *interval)
+{
+    struct plain *plain = arg;
+    plain->requests += interval->tally->counts.in_time;
+    if (plain->hlog == NULL)
+        return;
+    log_series(plain, NULL, interval, interval->all);
+    log_series(plain, "SERVICE", interval, &interval->tally->service);
+    log_series(plain, "LAG", interval, &interval->tally->lag);
+}
+
+static void on_tick(void *arg, double elapsed_s)
+{
+    struct plain *plain = arg;
+    if (!plain->terminal)
+        return;
+    if (elapsed_s < 0)
+        fprintf(stderr, "\r\033[K  getting ready");
+    else
+        fprintf(stderr, "\r\033[K  %.0fs of %.0fs, %llu requests", elapsed_s,
+                (double)plain->options->duration_ns / 1e9,
+                (unsigned long long)plain->requests);
+}
+
+/* --- before it runs --- */
+
+static void raise_descriptor_limit(uint64_t connections)
+{
+    struct rlimit limit;
+    uint64_t wanted = connections + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    /* when this is refused the connections that fail are counted and reported */
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static struct run_config config_of(struct plain *plain, const struct target *target)
+{
+    const struct options *options = plain->options;
+    return (struct run_config){
+        .client = {
+            .target = target,
+            .threads = (unsigned)options->threads,
+            .connections = (unsigned)options->connections,
+            .rate = options->rate,
+            .constant = options->constant,
+            .seed = options->seed,
+            .timeout_ns = options->timeout_ns,
+            .warmup_ns = options->warmup_ns,
+            .duration_ns = options->duration_ns,
+            .interval_ns = 1000000000,
+        },
+        .watch = {
+            .on_start = on_start,
+            .on_interval = on_interval,
+            .on_tick = on_tick,
+            .arg = plain,
+        },
+        .stop_on_signal = true,
+    };
+}
+
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* --- after it ran --- */
+
+static int close_hlog(struct plain *plain)
+{
+    int err = plain->hlog_error;
+    if (plain->hlog == NULL)
+        return 0;
+    if (ferror(plain->hlog) && err == 0)
+        err = -EIO;
+    if (fclose(plain->hlog) != 0 && err == 0)
+        err = -errno;
+    plain->hlog = NULL;
+    if (err < 0)
+        fprintf(stderr, "cowload: could not write '%s': %s\n",
+                plain->options->hlog_path, strerror(-err));
+    return err;
+}
+
+static struct selfcheck check_result(const struct options *options,
+                                     const struct run_result *result)
+{
+    const struct tally_counts *counts = &result->tally.counts;
+    struct selfcheck_facts facts = {
+        .open_loop = options->rate > 0,
+        .planned = counts->planned,
+        .backlog = counts->backlog,
+        .responses = counts->ok + counts->http_errors,
+        .lag_ns = hist_percentile(&result->tally.lag, 999, 1000),
+        .latency_ns = hist_percentile(&result->all, 999, 1000),
+        .busiest = result->busiest,
+        .connections = (unsigned)options->connections,
+        .opened = result->opened,
+    };
+    return selfcheck_run(&facts);
+}
+
+static int report(struct plain *plain, const struct run_result *result)
+{
+    const struct options *options = plain->options;
+    struct selfcheck check = check_result(options, result);
+    if (plain->terminal)
+        fprintf(stderr, "\r\033[K");
+    summary_print(stdout, options, result, &check);
+    int err = close_hlog(plain);
+    if (options->json_path != NULL) {
+        int json_err = summary_json(options->json_path, options, result, &check);
+        if (json_err < 0)
+            fprintf(stderr, "cowload: could not write '%s': %s\n", options->json_path,
+                    strerror(-json_err));
+        err = err < 0 ? err : json_err;
+    }
+    if (fflush(stdout) != 0)
+        return fail("could not write the summary");
+    if (err < 0)
+        return EXIT_FAILURE;
+    return check.n == 0 ? EXIT_SUCCESS : EXIT_INVALID;
+}
+
+static int run(struct plain *plain, const struct target *target)
+{
+    char error[RUN_ERROR_MAX];
+    struct run_result result;
+    struct run_config config = config_of(plain, target);
+    summary_begin(stdout, plain->options);
+    if (run_load(&config, &result, error) < 0) {
+        if (plain->terminal)
+            fprintf(stderr, "\r\033[K");
+        return fail(error);
+    }
+    int code = report(plain, &result);
+    run_result_free(&result);
+    return code;
+}
+
+static int measure(const struct options *options)
+{
+    struct plain plain = { .options = options, .terminal = isatty(STDERR_FILENO) };
+    struct target_config target_config = {
+        .url = options->url,
+        .headers = options->headers.items,
+        .n_headers = options->headers.n,
+        .mix_path = options->mix_path,
+        .zipf_keys = options->zipf.keys,
+        .zipf_exponent = options->zipf.exponent,
+    };
+    struct target target;
+    char error[TARGET_ERROR_MAX];
+    if (target_init(&target, &target_config, error) < 0)
+        return fail(error);
+    if (options->hlog_path != NULL)
+        plain.hlog = fopen(options->hlog_path, "we");
+    int code = EXIT_FAILURE;
+    if (options->hlog_path != NULL && plain.hlog == NULL)
+        fprintf(stderr, "cowload: could not open '%s': %s\n", options->hlog_path,
+                strerror(errno));
+    else
+        code = run(&plain, &target);
+    if (plain.hlog != NULL)
+        fclose(plain.hlog);
+    target_free(&target);
+    return code;
+}
+
+int plain_main(int argc, char **argv)
+{
+    struct options options;
+    char error[ARGS_ERROR_MAX];
+    int code = EXIT_SUCCESS;
+    if (options_parse(&options, argc, argv, error) < 0) {
+        code = fail(error);
+        fprintf(stderr, "%s       cowload --help lists the options\n", usage);
+    } else if (options.version) {
+        puts("cowload " COWLOAD_VERSION);
+    } else if (options.help) {
+        fputs(usage, stdout);
+        options_help(stdout);
+    } else {
+        block_signals();
+        raise_descriptor_limit(options.connections);
+        code = measure(&options);
+    }
+    options_free(&options);
+    return code;
+}

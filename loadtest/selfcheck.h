@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* selfcheck.h - can this run be trusted? (README rule 11) */
+#ifndef LOADTEST_SELFCHECK_H
+#define LOADTEST_SELFCHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SELFCHECK_MAX = 6, SELFCHECK_TEXT_MAX = 160 };
+
+struct selfcheck_facts {
+    bool open_loop;
+    uint64_t planned;
+    uint64_t backlog;    /* planned, not sent when the measured time was over */
+    uint64_t responses;  /* whole ones, of any status */
+    uint64_t lag_ns;     /* p99.9 of the generator's own delay */
+    uint64_t latency_ns; /* p99.9 of the response time */
+    double busiest;      /* share of a processor that the busiest thread used */
+    unsigned connections;
+    unsigned opened;
+};
+
+struct selfcheck {
+    unsigned n; /* 0: the run is valid */
+    char reasons[SELFCHECK_MAX][SELFCHECK_TEXT_MAX];
+};
+
+struct selfcheck selfcheck_run(const struct selfcheck_facts *facts);
+
+#endif
