@@ -123,8 +123,8 @@ static void control_bytes_are_refused(void **state)
                                  : 0,
                    "%s", text);
         char raw[2] = { '/', (char)(unsigned char)byte };
-        check_uint(path_normalise((struct span){ raw, 2 }, to, &n), control ? 400 : 0,
-                   "raw byte %u", byte);
+        check_uint(path_normalise((struct span){ raw, 2 }, to, &n),
+                   control || byte == '%' ? 400 : 0, "raw byte %u", byte);
         check_true(!control || !path_is_plain((struct span){ raw, 2 }), "raw byte %u",
                    byte);
     }
