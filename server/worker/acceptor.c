@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* acceptor.c - blocking accept4() in a thread per listener, see acceptor.h.
+ *
+ * All fields below `lock` are read and written with it held. A thread holds it always
+ * but while it is inside accept4() or wakes the loop.
+ */
+#include "server/worker/acceptor.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/check.h"
+#include "server/base/log.h"
+
+enum { BACK_OFF_MS = 100, STOP_AGAIN_MS = 2, STACK_BYTES = 256 * 1024 };
+
+struct accept_thread {
+    struct acceptor *all;
+    pthread_t id;
+    int listener;
+    bool created, ended;
+};
+
+struct acceptor {
+    int wake_fd, slot;
+    unsigned limit;
+    pthread_mutex_t lock;
+    pthread_cond_t
+        room; /* a connection was taken or has ended, or it is time to stop */
+    pthread_cond_t ended; /* a thread has ended */
+    bool stopping;
+    bool out_of_files;  /* told once, until accept4() works again */
+    unsigned open;      /* taken and not closed */
+    unsigned accepting; /* threads inside accept4() */
+    unsigned queued;
+    struct accepted queue[ACCEPTOR_UNDELIVERED];
+    unsigned running, count;
+    struct accept_thread threads[];
+};
+
+static int stop_signal(void)
+{
+    return SIGRTMIN;
+}
+
+static void on_stop_signal(int signo)
+{
+    (void)signo; /* it has done its work: accept4() was interrupted */
+}
+
+/* The disposition belongs to the process; every slot in it sets the same. */
+static int install_stop_signal(void)
+{
+    struct sigaction act = { .sa_handler = on_stop_signal }; /* no SA_RESTART */
+
+    sigemptyset(&act.sa_mask);
+    return sigaction(stop_signal(), &act, NULL) < 0 ? -errno : 0;
+}
+
+static void wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, long ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(cond, lock, &until);
+}
+
+static bool has_room(const struct acceptor *a)
+{
+    return a->queued + a->accepting < ACCEPTOR_UNDELIVERED &&
+           a->open + a->queued + a->accepting < a->limit;
+}
+
+/* What accept4() may say without that anything is wrong with the listener: the
+ * connection or the network of its peer failed, or we were interrupted. */
+static bool is_passing(int err)
+{
+    return err == EINTR || err == ECONNABORTED || err == EPROTO || err == EPERM ||
+           err == ENETDOWN || err == ENOPROTOOPT || err == EHOSTDOWN || err == ENONET ||
+           err == EHOSTUNREACH || err == EOPNOTSUPP || err == ENETUNREACH ||
+           err == ETIMEDOUT;
+}
+
+/* True when it makes sense to go on. */
+static bool handle_error(struct acceptor *a, int listener, int err)
+{
+    if (is_passing(err))
+        return true;
+    if (err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM) {
+        if (!a->out_of_files)
+            log_warn_errno(err, "could not accept connections for now");
+        a->out_of_files = true;
+        wait_ms(&a->room, &a->lock, BACK_OFF_MS);
+        return true;
+    }
+    if (err == EAGAIN) { /* somebody made the listener non-blocking: do not spin */
+        wait_ms(&a->room, &a->lock, BACK_OFF_MS);
+        return true;
+    }
+    log_err("could not accept connections on descriptor %d: %s", listener,
+            log_errno_text(err));
+    return false;
+}
+
+/* The lock is held, but not around the wake-up. */
+static void deliver(struct acceptor *a, const struct accepted *got)
+{
+    bool wake = a->queued == 0;
+    const uint64_t one = 1;
+
+    CHECK(a->queued < ACCEPTOR_UNDELIVERED);
+    a->queue[a->queued++] = *got;
+    a->out_of_files = false;
+    if (!wake)
+        return;
+    pthread_mutex_unlock(&a->lock);
+    if (write(a->wake_fd, &one, sizeof one) < 0) /* full: the loop is awake already */
+        CHECK(errno == EAGAIN);
+    pthread_mutex_lock(&a->lock);
+}
+
+static void *run_thread(void *arg)
+{
+    struct accept_thread *t = arg;
+    struct acceptor *a = t->all;
+    bool go_on = true;
+
+    log_set_role("worker", a->slot);
+    pthread_mutex_lock(&a->lock);
+    while (go_on && !a->stopping) {
+        if (!has_room(a)) {
+            pthread_cond_wait(&a->room, &a->lock);
+            continue;
+        }
+        struct accepted got = { .fd = -1 };
+        socklen_t n = sizeof got.peer;
+        a->accepting++;
+        pthread_mutex_unlock(&a->lock);
+        got.fd =
+            accept4(t->listener, &got.peer.at.any, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int err = errno;
+        pthread_mutex_lock(&a->lock);
+        a->accepting--;
+        if (got.fd >= 0)
+            deliver(a, &got);
+        else if (!a->stopping)
+            go_on = handle_error(a, t->listener, err);
+    }
+    t->ended = true;
+    a->running--;
+    pthread_cond_broadcast(&a->ended);
+    pthread_mutex_unlock(&a->lock);
+    return NULL;
+}
+
+static int start_thread(struct accept_thread *t)
+{
+    pthread_attr_t attr;
+    sigset_t block, before;
+    int rc;
+
+    sigfillset(&block);
+    sigdelset(&block, stop_signal());
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &block, &before); /* the thread inherits it */
+    rc = pthread_create(&t->id, &attr, run_thread, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (rc != 0)
+        return -rc;
+    t->created = true;
+    pthread_setname_np(t->id, "accept");
+    return 0;
+}
+
+static int start_threads(struct acceptor *a)
+{
+    for (unsigned i = 0; i < a->count; i++) {
+        pthread_mutex_lock(&a->lock);
+        a->running++;
+        pthread_mutex_unlock(&a->lock);
+        int rc = start_thread(&a->threads[i]);
+        if (rc < 0) {
+            pthread_mutex_lock(&a->lock);
+            a->running--;
+            pthread_mutex_unlock(&a->lock);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
+                   unsigned limit, int wake_fd, int slot)
+{
+    pthread_condattr_t attr;
+    struct acceptor *a;
+    int rc;
+
+    CHECK(limit > 0);
+    a = calloc(1, sizeof *a + count * sizeof a->threads[0]);
+    if (a == NULL)
+        return -ENOMEM;
+    a->wake_fd = wake_fd;
+    a->slot = slot;
+    a->limit = limit;
+    a->count = count;
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&a->room, &attr);
+    pthread_cond_init(&a->ended, &attr);
+    pthread_condattr_destroy(&attr);
+    for (unsigned i = 0; i < count; i++)
+        a->threads[i] = (struct accept_thread){ .all = a, .listener = listeners[i] };
+    rc = install_stop_signal();
+    if (rc == 0)
+        rc = start_threads(a);
+    if (rc < 0) {
+        acceptor_free(a);
+        return rc;
+    }
+    *ret = a;
+    return 0;
+}
+
+unsigned acceptor_take(struct acceptor *a, struct accepted *ret, unsigned max)
+{
+    unsigned n;
+
+    pthread_mutex_lock(&a->lock);
+    n = a->queued < max ? a->queued : max;
+    memcpy(ret, a->queue, n * sizeof *ret);
+    memmove(a->queue, a->queue + n, (a->queued - n) * sizeof *ret);
+    a->queued -= n;
+    a->open += n;
+    if (n > 0)
+        pthread_cond_broadcast(&a->room);
+    pthread_mutex_unlock(&a->lock);
+    return n;
+}
+
+void acceptor_closed(struct acceptor *a)
+{
+    pthread_mutex_lock(&a->lock);
+    CHECK(a->open > 0);
+    a->open--;
+    pthread_cond_broadcast(&a->room); /* costs nothing when nobody waits */
+    pthread_mutex_unlock(&a->lock);
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    if (a == NULL)
+        return;
+    pthread_mutex_lock(&a->lock);
+    a->stopping = true;
+    pthread_cond_broadcast(&a->room);
+    while (a->running > 0) {
+        for (unsigned i = 0; i < a->count; i++) {
+            if (a->threads[i].created && !a->threads[i].ended)
+                pthread_kill(a->threads[i].id, stop_signal());
+        }
+        wait_ms(&a->ended, &a->lock, STOP_AGAIN_MS);
+    }
+    pthread_mutex_unlock(&a->lock);
+    for (unsigned i = 0; i < a->count; i++) {
+        if (a->threads[i].created)
+            pthread_join(a->threads[i].id, NULL);
+        a->threads[i].created = false;
+    }
+}
+
+void acceptor_free(struct acceptor *a)
+{
+    acceptor_stop(a);
+    if (a == NULL)
+        return;
+    for (unsigned i = 0; i < a->queued; i++)
+        close(a->queue[i].fd);
+    pthread_cond_destroy(&a->ended);
+    pthread_cond_destroy(&a->room);
+    pthread_mutex_destroy(&a->lock);
+    free(a);
+}
