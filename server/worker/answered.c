@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* answered.c - the books of a request, and what follows it; see answered.h. */
+#include "server/worker/answered.h"
+
+#include "server/base/check.h"
+#include "server/worker/acceptor.h"
+#include "server/worker/io.h"
+#include "server/worker/worker_priv.h"
+
+static enum counter class_of(unsigned status)
+{
+    static const enum counter classes[] = { COUNTER_responses_2xx,
+                                            COUNTER_responses_3xx,
+                                            COUNTER_responses_4xx,
+                                            COUNTER_responses_5xx };
+
+    CHECK(status >= 200 && status < 600);
+    return classes[status / 100 - 2];
+}
+
+static void log_request(struct worker *w, const struct conn *c)
+{
+    const struct request *r = &c->intake->request;
+    struct access_line line = { .peer = &c->peer,
+                                .status = c->out.status,
+                                .bytes = c->out.body_sent,
+                                .time_s = w->wall_s };
+    uint64_t dropped = 0;
+
+    if (c->has_request) {
+        line.request = r->line;
+        line.referer = r->field[FIELD_REFERER];
+        line.user_agent = r->field[FIELD_USER_AGENT];
+    }
+    access_log_add(&w->log, &line, &dropped);
+    if (dropped > 0)
+        count(w->seat, COUNTER_log_dropped, dropped);
+}
+
+static void book(struct worker *w, struct conn *c)
+{
+    uint64_t now = worker_clock(w);
+
+    count(w->seat, class_of(c->out.status), 1);
+    if (c->has_request)
+        seat_record_latency(w->seat, now - c->start_ns);
+    if (access_log_is_on(&w->log))
+        log_request(w, c);
+    w->seat->board.request[0] = '\0';
+}
+
+/* Closing with unread bytes would make the kernel reset the connection, and the client
+ * lose the answer: so read on for a while, unless nothing can have come. */
+static enum conn_next finish_connection(struct worker *w, struct conn *c)
+{
+    bool more = c->linger || w->draining || c->readable || intake_left(c->intake) > 0;
+
+    if (!more || w->deadlines.timeout_ns[DEADLINE_LINGER] == 0 ||
+        c->io->end(c->fd) < 0) {
+        conn_goto(c, CONN_CLOSING);
+        return CONN_MORE;
+    }
+    conn_goto(c, CONN_LINGER);
+    deadline_set(&w->deadlines, &c->deadline, DEADLINE_LINGER, w->now_ns);
+    return CONN_MORE;
+}
+
+static enum conn_next next_request(struct worker *w, struct conn *c)
+{
+    c->has_request = false;
+    intake_next(c->intake);
+    c->start_ns = w->now_ns; /* if it is here already */
+    c->queue_ns = 0;
+    deadline_set(&w->deadlines, &c->deadline, DEADLINE_KEEPALIVE, w->now_ns);
+    conn_goto(c, CONN_READ_HEAD);
+    return CONN_MORE;
+}
+
+enum conn_next answered(struct conn *c, enum sent sent)
+{
+    struct worker *w = c->worker;
+
+    CHECK(c->state == CONN_SEND);
+    if (sent == SENT_PART) {
+        deadline_set(&w->deadlines, &c->deadline, DEADLINE_SEND, w->now_ns);
+        conn_want_write(c, true);
+        return CONN_PAUSE;
+    }
+    if (sent == SENT_FAILED)
+        count(w->seat, COUNTER_resets, 1);
+    else if (c->interim)
+        ; /* nothing is answered yet */
+    else
+        book(w, c);
+    send_free(&c->out, &w->pins);
+    conn_want_write(c, false);
+    if (sent == SENT_FAILED) {
+        conn_goto(c, CONN_CLOSING);
+        return CONN_MORE;
+    }
+    if (c->interim) {
+        c->interim = false;
+        conn_goto(c, CONN_READ_BODY);
+        return CONN_MORE;
+    }
+    return c->close_after ? finish_connection(w, c) : next_request(w, c);
+}

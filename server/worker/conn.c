@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.c - birth, driver and end of a connection; see conn.h.
+ *
+ * The callbacks of libevent only note what happened and call conn_run(); the decisions
+ * are in conn_states.c. A conn that uses up its steps goes into worker->ready and is
+ * run again in the next turn of the loop: no event of the socket would come for bytes
+ * that were read already.
+ */
+#include "server/worker/conn.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/check.h"
+#include "server/conf/options.h"
+#include "server/worker/io.h"
+#include "server/worker/routes.h"
+#include "server/worker/worker_priv.h"
+
+#define TO(name)                  (1u << CONN_##name)
+#define CONN_ROW(name, to, waits) [CONN_##name] = { #name, to, waits },
+static const struct {
+    const char *name;
+    unsigned may_follow;
+    const char *waits_for;
+} states[CONN_STATE_N] = { CONN_STATES(CONN_ROW) };
+#undef CONN_ROW
+#undef TO
+
+const char *conn_state_name(enum conn_state state)
+{
+    return states[state].name;
+}
+
+const char *conn_waits_for(enum conn_state state)
+{
+    return states[state].waits_for;
+}
+
+bool conn_may_follow(enum conn_state from, enum conn_state to)
+{
+    return (states[from].may_follow & (1u << to)) != 0;
+}
+
+void conn_goto(struct conn *c, enum conn_state to)
+{
+    CHECK(conn_may_follow((enum conn_state)c->state, to));
+    c->state = (uint8_t)to;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    struct worker *w;
+
+    (void)fd;
+    (void)what;
+    CHECK_MAGIC(c, CONN_MAGIC);
+    w = c->worker;
+    worker_enter(w);
+    if (c->state == CONN_WAIT || c->state == CONN_SEND) {
+        /* Bytes, or an end, that nobody wants now: the event would come again and
+         * again. The state that wants them registers it again. */
+        event_del(&c->ev_read);
+        c->wants_read = false;
+        return;
+    }
+    c->readable = true;
+    conn_run(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    CHECK_MAGIC(c, CONN_MAGIC);
+    worker_enter(c->worker);
+    conn_run(c);
+}
+
+struct conn *conn_new(struct worker *w, int fd, const struct peer *peer)
+{
+    struct conn *c = malloc(sizeof *c);
+    const int on = 1;
+
+    if (c == NULL) {
+        close(fd);
+        return NULL;
+    }
+    memset(c, 0, sizeof *c);
+    c->magic = CONN_MAGIC;
+    c->worker = w;
+    c->io = &io_plain;
+    c->fd = fd;
+    c->state = CONN_READ_HEAD;
+    c->readable = true; /* bytes often come with the connection */
+    c->peer = *peer;
+    list_init(&c->in_ready);
+    list_init(&c->in_fetch);
+    deadline_init(&c->deadline);
+    send_init(&c->out);
+    event_assign(&c->ev_read, w->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->ev_write, w->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on); /* a Unix socket has none */
+    deadline_set(&w->deadlines, &c->deadline, DEADLINE_HEAD, w->now_ns);
+
+    list_push_back(&w->conns, &c->in_worker);
+    w->conn_count++;
+    count(w->seat, COUNTER_accepted, 1);
+    count_set(w->seat, COUNTER_connections, w->conn_count);
+    return c;
+}
+
+void conn_free(struct conn *c)
+{
+    struct worker *w;
+
+    if (c == NULL)
+        return;
+    CHECK_MAGIC(c, CONN_MAGIC);
+    w = c->worker;
+    list_remove(&c->in_worker);
+    w->conn_count--;
+    count(w->seat, COUNTER_closed, 1);
+    count_set(w->seat, COUNTER_connections, w->conn_count);
+
+    list_remove(&c->in_ready);
+    fetch_leave(c);
+    deadline_clear(&c->deadline);
+    event_del(&c->ev_read);
+    event_del(&c->ev_write);
+    send_free(&c->out, &w->pins);
+    fetched_drop(c->fetched);
+    if (c->intake != NULL)
+        intake_give(&w->intakes, c->intake, true);
+    close(c->fd);
+    if (w->acceptor != NULL)
+        acceptor_closed(w->acceptor);
+    c->magic = 0;
+    free(c);
+}
+
+/* Somebody waits for bytes: registered once, and left so while it is of use. When
+ * memory is short the deadline of the connection ends what never wakes up. */
+void conn_want_read(struct conn *c)
+{
+    if (!c->wants_read && event_add(&c->ev_read, NULL) == 0)
+        c->wants_read = true;
+}
+
+void conn_want_write(struct conn *c, bool yes)
+{
+    if (yes && !c->wants_write)
+        c->wants_write = event_add(&c->ev_write, NULL) == 0;
+    else if (!yes && c->wants_write)
+        c->wants_write = event_del(&c->ev_write) < 0;
+}
+
+/* c may be gone after this. */
+static void go_on(struct conn *c, enum conn_next next)
+{
+    if (next == CONN_DONE)
+        conn_free(c);
+    else if (next == CONN_MORE)
+        list_push_back(&c->worker->ready, &c->in_ready);
+}
+
+void conn_run(struct conn *c)
+{
+    enum conn_next next = CONN_MORE;
+
+    list_remove(&c->in_ready);
+    for (unsigned i = 0; next == CONN_MORE && i < CONN_STEPS_MAX; i++) {
+        CHECK_MAGIC(c, CONN_MAGIC);
+        next = conn_steps[c->state](c);
+    }
+    go_on(c, next);
+}
+
+void conn_expire(struct conn *c)
+{
+    struct worker *w = c->worker;
+    enum deadline_kind kind = c->deadline.kind;
+
+    CHECK_MAGIC(c, CONN_MAGIC);
+    deadline_clear(&c->deadline);
+    if (kind != DEADLINE_KEEPALIVE && kind != DEADLINE_QUIET)
+        count(w->seat, COUNTER_timeouts, 1);
+    if ((kind == DEADLINE_HEAD || kind == DEADLINE_BODY) && c->intake != NULL &&
+        (c->state == CONN_READ_HEAD || c->state == CONN_READ_BODY)) {
+        list_remove(&c->in_ready);
+        go_on(c, routes_refuse(c, 408));
+        return;
+    }
+    if (kind == DEADLINE_FETCH) {
+        fetch_leave(c);
+        go_on(c, routes_refuse(c, 503));
+        return;
+    }
+    conn_free(c);
+}
+
+void conn_drain(struct conn *c)
+{
+    if (c->state == CONN_READ_HEAD && c->intake == NULL)
+        deadline_set(&c->worker->deadlines, &c->deadline, DEADLINE_QUIET,
+                     c->worker->now_ns);
+}

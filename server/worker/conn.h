@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* conn.h - one client connection, from accept to close.
+ *
+ *   1 made     conn_new()    has a descriptor; in worker->conns, counted
+ *   2 running  conn_run()    state by state (the table below), from one event to the
+ * next 3 gone     conn_free()   out of every list, counted, memory released; from any
+ * state
+ *
+ * A conn never outlives its worker and is touched by its thread alone. It holds an
+ * intake while bytes of a request are there, and at most one thing that a body is sent
+ * from: a pinned entry, a share of a fetched result, or a copy.
+ */
+#ifndef COWSHED_WORKER_CONN_H
+#define COWSHED_WORKER_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/list.h"
+#include "server/worker/acceptor.h"
+#include "server/worker/deadlines.h"
+#include "server/worker/send.h"
+
+struct worker;
+struct fetch;
+struct intake;
+struct io;
+
+/*    state      may be followed by                                   waits for */
+#define CONN_STATES(X)                                                                \
+    X(READ_HEAD, TO(READ_BODY) | TO(HANDLE) | TO(SEND) | TO(CLOSING), "request head") \
+    X(READ_BODY, TO(HANDLE) | TO(SEND) | TO(CLOSING), "request body")                 \
+    X(HANDLE, TO(WAIT) | TO(SEND) | TO(CLOSING), "nothing")                           \
+    X(WAIT, TO(SEND) | TO(CLOSING), "a fetch")                                        \
+    X(SEND, TO(READ_HEAD) | TO(READ_BODY) | TO(LINGER) | TO(CLOSING), "socket room")  \
+    X(LINGER, TO(CLOSING), "peer's close")                                            \
+    X(CLOSING, 0u, "nothing")
+
+#define CONN_CONSTANT(name, to, waits) CONN_##name,
+enum conn_state { CONN_STATES(CONN_CONSTANT) CONN_STATE_N };
+#undef CONN_CONSTANT
+
+/* What a state function says: go on with the next state, wait for an event, or it is
+ * over. */
+enum conn_next { CONN_MORE, CONN_PAUSE, CONN_DONE };
+
+/* Steps of one connection before others have their turn. */
+enum { CONN_STEPS_MAX = 64 };
+
+#define CONN_MAGIC 0x434f4e4eu
+
+struct conn {
+    unsigned magic;
+    uint8_t state;    /* enum conn_state */
+    bool readable;    /* a read may find bytes */
+    bool wants_read;  /* ev_read is registered */
+    bool wants_write; /* ev_write is registered */
+    bool close_after; /* this response is the last */
+    bool interim;     /* SEND: "100 Continue", then the body */
+    bool has_request; /* counted, not yet answered in full */
+    bool timed;       /* the response carries Server-Timing */
+    bool linger;      /* the client may still be sending */
+    struct worker *worker;
+    const struct io *io;
+    int fd;
+    unsigned requests; /* begun on this connection */
+    struct event ev_read, ev_write;
+    struct deadline deadline;
+    struct list in_worker;   /* worker->conns */
+    struct list in_ready;    /* worker->ready: out of steps, not out of work */
+    struct list in_fetch;    /* fetch->waiters, in WAIT */
+    struct intake *intake;   /* NULL: no bytes */
+    struct fetch *fetch;     /* WAIT: what we wait for; NULL when it has ended */
+    struct fetched *fetched; /* result that the fetch left for us: a share */
+    struct sending out;
+    uint64_t start_ns; /* first byte of the request was read */
+    uint64_t queue_ns; /* it waited so long in the loop before */
+    struct peer peer;
+};
+
+struct conn *conn_new(struct worker *, int fd,
+                      const struct peer *); /* owns fd; or NULL */
+void conn_free(struct conn *);
+/* Until it has to wait; may free the conn. */
+void conn_run(struct conn *);
+/* Its deadline has passed; may free the conn. */
+void conn_expire(struct conn *);
+/* The slot begins to drain: idle connections get a quiet period. */
+void conn_drain(struct conn *);
+
+/* Moves to a state that the table allows; anything else is a bug. */
+void conn_goto(struct conn *, enum conn_state);
+bool conn_may_follow(enum conn_state from, enum conn_state to);
+const char *conn_state_name(enum conn_state);
+const char *conn_waits_for(enum conn_state);
+
+/* One function per state: conn_states.c. */
+typedef enum conn_next conn_step_fn(struct conn *);
+extern conn_step_fn *const conn_steps[CONN_STATE_N];
+
+/* For states: what to be told of. Registering is lazy: what is registered stays so. */
+void conn_want_read(struct conn *);
+void conn_want_write(struct conn *, bool yes);
+
+#endif

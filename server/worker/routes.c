@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* routes.c - from a request to the first write of its answer; see routes.h.
+ *
+ *   routes_handle -> lookup -> hit    answer(entry) inside the epoch
+ *                           -> miss   fetch_get -> answer(fetched), or WAIT
+ *   WAIT          -> routes_fetched -> answer(fetched)
+ */
+#include "server/worker/routes.h"
+
+#include "server/base/check.h"
+#include "server/base/hash.h"
+#include "server/cache/cache.h"
+#include "server/conf/options.h"
+#include "server/http/conditional.h"
+#include "server/http/range.h"
+#include "server/http/response.h"
+#include "server/worker/answered.h"
+#include "server/worker/worker_priv.h"
+
+/* What a request can be answered with, wherever it comes from. */
+struct source {
+    struct response_meta meta;
+    struct span head;          /* ready-made, for the whole of it */
+    const unsigned char *body; /* NULL: none, or in the file */
+    const struct entry *entry; /* it lies in the heap */
+    struct fetched *fetched;   /* a share for us; else NULL */
+    int file;                  /* -1: none */
+    const char *word;          /* for Server-Timing */
+};
+
+static bool wants_timing(const struct worker *w, const struct request *r)
+{
+    return w->options->server_timing || r->field[FIELD_X_COWSHED_TIMING].p != NULL;
+}
+
+/* What ends the head. Decides whether the connection goes on. */
+static void set_tail(struct conn *c, bool last)
+{
+    struct worker *w = c->worker;
+    const struct request *r = &c->intake->request;
+    int64_t most = w->options->keepalive_requests;
+    enum response_connection kind = RESPONSE_CLOSE;
+
+    if (!last)
+        kind = response_connection(r->minor, r->keep_alive,
+                                   w->draining || (most > 0 && c->requests >= most));
+    c->close_after = kind == RESPONSE_CLOSE;
+    c->out.part[SEND_TAIL] = response_tail(&w->clock, w->wall_s, kind);
+}
+
+/* The first write. What does not fit is kept, so that the epoch may end. */
+static enum sent try_send(struct conn *c)
+{
+    struct worker *w = c->worker;
+    uint64_t bytes = 0;
+    bool pin_full;
+    enum sent sent = send_some(&c->out, c->io, c->fd, &bytes);
+
+    count(w->seat, COUNTER_bytes_out, bytes);
+    if (sent != SENT_PART || c->out.kept)
+        return sent;
+    if (send_keep(&c->out, &w->pins, &pin_full) < 0)
+        return SENT_FAILED;
+    if (pin_full)
+        count(w->seat, COUNTER_pins_full, 1);
+    return sent;
+}
+
+static enum sent send_error(struct conn *c, unsigned status, bool last)
+{
+    struct response_error error;
+    bool head_only = c->has_request && c->intake->request.method == METHOD_HEAD;
+
+    response_error(status, SPAN(""), &error);
+    c->out.status = (uint16_t)status;
+    c->out.part[SEND_HEAD] = error.head;
+    if (!head_only)
+        c->out.part[SEND_BODY] = error.body;
+    set_tail(c, last);
+    conn_goto(c, CONN_SEND);
+    return try_send(c);
+}
+
+enum conn_next routes_refuse(struct conn *c, unsigned status)
+{
+    c->linger = true;
+    return answered(c, send_error(c, status, true));
+}
+
+enum conn_next routes_send(struct conn *c)
+{
+    return answered(c, try_send(c));
+}
+
+/* The part of it that the request asks for; head is memory for a head of its own.
+ * False: it has to be answered with the error *ret_status. */
+static bool choose(const struct request *r, struct source *s,
+                   char head[RESPONSE_HEAD_MAX], struct range *part,
+                   unsigned *ret_status)
+{
+    struct response_head made;
+    unsigned status = conditional_status(r, &s->meta);
+
+    if (status == 412) {
+        *ret_status = status;
+        return false;
+    }
+    if (status == 200 && r->method == METHOD_GET) {
+        enum range_kind kind = range_of(r, &s->meta, part);
+
+        status = kind == RANGE_PART ? 206 : kind == RANGE_NONE ? 416 : 200;
+    }
+    if (status == 200)
+        return true;
+    s->meta.status = status;
+    s->meta.part = *part;
+    if (response_format(head, RESPONSE_HEAD_MAX, &s->meta, &made) < 0) {
+        *ret_status = 500;
+        return false;
+    }
+    s->head = (struct span){ head, made.n };
+    if (status != 206)
+        *part = (struct range){ 0 };
+    return true;
+}
+
+static void set_body(struct conn *c, const struct source *s, const struct range *part)
+{
+    struct sending *out = &c->out;
+
+    if (part->length == 0 || c->intake->request.method == METHOD_HEAD)
+        return;
+    if (s->file >= 0) {
+        out->file = s->file;
+        out->file_at = part->first;
+        out->file_left = part->length;
+    } else {
+        out->part[SEND_BODY] =
+            (struct span){ (const char *)s->body + part->first, part->length };
+        out->entry = s->entry;
+    }
+}
+
+static enum sent answer(struct conn *c, struct source *s)
+{
+    const struct request *r = &c->intake->request;
+    struct range part = { 0, s->meta.length };
+    char head[RESPONSE_HEAD_MAX], timing[RESPONSE_TIMING_MAX];
+    unsigned status;
+
+    if (!r->plain && s->meta.status == 200 && !choose(r, s, head, &part, &status)) {
+        fetched_drop(s->fetched);
+        return send_error(c, status, false);
+    }
+    c->out.status = (uint16_t)s->meta.status;
+    c->out.part[SEND_HEAD] = s->head;
+    c->out.from = s->fetched;
+    set_body(c, s, &part);
+    if (c->timed) {
+        size_t n =
+            timing_line(c->worker, &c->intake->mark, c->queue_ns, s->word, timing);
+
+        c->out.part[SEND_EXTRA] = (struct span){ timing, n };
+    }
+    set_tail(c, false);
+    conn_goto(c, CONN_SEND);
+    return try_send(c);
+}
+
+static enum sent answer_entry(struct conn *c, const struct entry *e)
+{
+    struct source s = {
+        .meta = { .status = e->status,
+                  .type = entry_type(e),
+                  .etag = entry_etag(e),
+                  .mtime_s = e->mtime_s,
+                  .length = e->body_len,
+                  .ranges = true },
+        .head = entry_head(e),
+        .body = e->body,
+        .entry = e,
+        .file = -1,
+        .word = "hit",
+    };
+
+    count(c->worker->seat, COUNTER_hits, 1);
+    return answer(c, &s);
+}
+
+static enum sent answer_fetched(struct conn *c, struct fetched *f, const char *word)
+{
+    const struct origin_result *r = &f->result;
+    struct source s = {
+        .meta = { .status = r->status,
+                  .type = r->type,
+                  .etag = r->etag,
+                  .mtime_s = r->mtime_s,
+                  .length = r->length,
+                  .ranges = true },
+        .head = r->head,
+        .body = r->body,
+        .fetched = f,
+        .file = r->fd,
+        .word = word,
+    };
+
+    if (r->status < 400)
+        return answer(c, &s);
+    unsigned status = r->status;
+    fetched_drop(f);
+    return send_error(c, status, false);
+}
+
+static enum conn_next miss(struct conn *c, uint64_t hash)
+{
+    struct worker *w = c->worker;
+    struct fetched *f = NULL;
+    bool was_there;
+    enum fetch_answer got =
+        fetch_get(w, hash, c->intake->request.path, c, &f, &was_there);
+
+    count(w->seat, got == FETCH_READY && was_there ? COUNTER_hits : COUNTER_misses, 1);
+    if (got == FETCH_READY)
+        return answered(c, answer_fetched(c, f, was_there ? "hit" : "miss"));
+    if (got == FETCH_BUSY)
+        return answered(c, send_error(c, 503, false));
+    if (was_there)
+        count(w->seat, COUNTER_coalesced, 1);
+    conn_goto(c, CONN_WAIT);
+    deadline_set(&w->deadlines, &c->deadline, DEADLINE_FETCH, w->now_ns);
+    return CONN_PAUSE;
+}
+
+enum conn_next routes_fetched(struct conn *c)
+{
+    struct fetched *f = c->fetched;
+
+    if (c->fetch != NULL)
+        return CONN_PAUSE; /* run for another reason */
+    c->fetched = NULL;
+    if (f == NULL)
+        return answered(c, send_error(c, 503, false));
+    return answered(c, answer_fetched(c, f, "miss"));
+}
+
+static bool must_check(const struct worker *w, const struct entry *e)
+{
+    if ((e->flags & RECORD_FILE) == 0)
+        return false;
+    int64_t age_s = w->wall_s - (int64_t)cache_checked_s(w->reader, e);
+    return age_s < 0 || age_s * 1000 >= w->options->cache_valid_ms;
+}
+
+/* The entry if the disk still holds what it was made from, else NULL. Outside of the
+ * epoch while it looks, since a disk may be slow; so the entry has to be found again.
+ */
+static const struct entry *check(struct worker *w, const struct entry *e, uint64_t hash,
+                                 struct span key)
+{
+    const struct origin_stamp stamp = { .ino = e->ino,
+                                        .size = e->body_len,
+                                        .mtime_ns = e->mtime_ns };
+    bool same;
+
+    cache_leave(w->reader);
+    count(w->seat, COUNTER_revalidated, 1);
+    same = origin_unchanged(w->origin, key, &stamp);
+    cache_enter(w->reader);
+    e = cache_find(w->reader, hash, key);
+    if (e == NULL)
+        return NULL;
+    if (e->ino != stamp.ino || e->mtime_ns != stamp.mtime_ns)
+        return must_check(w, e) ? NULL : e; /* replaced meanwhile */
+    if (!same)
+        return NULL;
+    cache_set_checked_s(w->reader, e, (uint32_t)w->wall_s);
+    return e;
+}
+
+static enum conn_next lookup(struct conn *c)
+{
+    struct worker *w = c->worker;
+    const struct span key = c->intake->request.path;
+    const struct entry *e;
+    enum sent sent;
+    uint64_t hash;
+
+    if (w->cache == NULL)
+        return miss(c, hash_sip13(&w->hash_key, key.p, key.n));
+    hash = cache_hash(w->cache, key);
+    cache_enter(w->reader);
+    e = cache_find(w->reader, hash, key);
+    if (e != NULL && must_check(w, e))
+        e = check(w, e, hash, key);
+    if (e == NULL) {
+        cache_leave(w->reader);
+        return miss(c, hash);
+    }
+    sent = answer_entry(c, e);
+    cache_leave(w->reader);
+    return answered(c, sent);
+}
+
+enum conn_next routes_handle(struct conn *c)
+{
+    const struct request *r = &c->intake->request;
+    unsigned status = method_status(r->method);
+
+    c->timed = wants_timing(c->worker, r);
+    if (c->timed)
+        c->intake->mark = timing_mark(c->worker);
+    if (status == 0)
+        status = r->path_status;
+    if (status != 0)
+        return answered(c, send_error(c, status, false));
+    return lookup(c);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* worker_priv.h - struct worker, for the files of server/worker/ alone. */
+#ifndef COWSHED_WORKER_PRIV_H
+#define COWSHED_WORKER_PRIV_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/hash.h"
+#include "server/base/list.h"
+#include "server/http/response.h"
+#include "server/shared/channel.h"
+#include "server/shared/events.h"
+#include "server/shared/region.h"
+#include "server/worker/access_log.h"
+#include "server/worker/collect.h"
+#include "server/worker/control.h"
+#include "server/worker/deadlines.h"
+#include "server/worker/fetch.h"
+#include "server/worker/host.h"
+#include "server/worker/intake.h"
+#include "server/worker/publish.h"
+#include "server/worker/recycle.h"
+#include "server/worker/send.h"
+#include "server/worker/timing.h"
+#include "server/worker/worker.h"
+
+struct acceptor;
+struct cache;
+struct cache_reader;
+struct conn;
+struct options;
+struct origin;
+
+#define WORKER_MAGIC 0x57524b52u
+
+enum {
+    WORKER_TICK_MS = 100,
+    WORKER_QUIET_MS = 500,   /* idle connections of a draining slot */
+    WORKER_FETCH_MS = 60000, /* longest wait for an origin */
+};
+
+struct worker {
+    unsigned magic;
+    const struct worker_env *env;
+    const struct options *options;
+    struct seat *seat;
+    struct event_source events;
+    const _Atomic(bool) *stop; /* a guest: its host wants it to end now. Else NULL */
+
+    /* the loop */
+    struct event_base *base;
+    struct event ev_tick, ev_wake, ev_control;
+    int wake_fd;        /* written by the acceptor */
+    uint64_t turn_ns;   /* first callback of this turn; 0: none yet */
+    uint64_t now_ns;    /* as of the last look at the clock; at most a callback old */
+    int64_t wall_s;     /* as of the first callback of this turn */
+    unsigned callbacks; /* in this turn */
+    struct timing timing;
+    struct response_clock clock;
+
+    /* connections */
+    struct acceptor *acceptor;
+    struct list conns;
+    struct list ready; /* in_ready: go on in the next turn */
+    unsigned conn_count;
+    struct deadlines deadlines;
+    struct intake_pool intakes;
+    struct access_log log;
+
+    /* what is served */
+    struct cache *cache;     /* NULL: off */
+    struct cache *own_cache; /* of a guest whose cache is not the one of its process */
+    bool owns_heap;
+    struct hash_key hash_key;    /* of fetches, when the cache is off */
+    struct cache_reader *reader; /* NULL: the cache is off */
+    struct send_pins pins;
+    struct collect collect;
+    struct origin *origin;
+    struct fetches fetches;
+    struct publisher publisher;
+
+    /* the master */
+    struct control control;
+    uint64_t purge_seq; /* last purge that this slot has heard of */
+    struct host host;   /* guests in this process */
+    uint64_t started_ns, requests;
+    struct recycle recycle;
+
+    /* the end */
+    bool draining, done;
+    uint64_t drain_start_ns, drain_deadline_ns;
+    enum drain_reason { DRAIN_ASKED = 1, DRAIN_ORPHANED } drain_reason;
+};
+
+/* At the top of each callback of the loop. */
+void worker_enter(struct worker *);
+/* Looks at the clock. */
+uint64_t worker_clock(struct worker *);
+
+void worker_drain(struct worker *, uint64_t deadline_ms, enum drain_reason);
+void worker_quit(struct worker *);
+
+/* worker_run() for a thread of a host. */
+int worker_run_guest(const struct worker_env *, const _Atomic(bool) *stop);
+
+#endif
