@@ -133,6 +133,9 @@ void *gc_alloc(struct gc_heap *heap, int type, size_t bytes);
 size_t gc_size(const void *obj);
 int gc_type_of(const void *obj);
 
+/* What an object of that many bytes takes in the heap: its slot, or its pages. */
+size_t gc_cost(size_t bytes);
+
 /* *field = value, for a field of an object that is older than the last safepoint. The
  * store and the collector's write barrier are one function, so they cannot come apart.
  * Only for private heaps; obj must not be frozen (rule 9). */

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* sweep.h - from marks to free room. */
+#ifndef GC_IMPL
+#error "private to gc/"
+#endif
+#ifndef GC_SWEEP_H
+#define GC_SWEEP_H
+
+#include "gc/impl.h"
+
+/* Call once marking is complete: nothing that is unmarked may be looked at again. */
+void gc_sweep_start(struct gc_heap *heap);
+/* Sweeps one chunk; false when the phase is not SWEEP or no chunk is left. */
+bool gc_sweep_some(struct gc_heap *heap);
+
+#endif
