@@ -27,7 +27,8 @@ DESTDIR ?=
 
 comma := ,
 quiet := $(if $(V),,@)
-tell = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
+# `make -s` says nothing but warnings.
+tell = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-4s %s\n' $(1) $@)
 
 ifeq ($(filter $(BUILD),release debug),)
 $(error BUILD=$(BUILD): allowed are release and debug)

@@ -6,10 +6,11 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "server/base/errno_text.h"
 
 /* Written by log_open(), which runs before there are threads or when the log is
  * reopened; a line that is being written meanwhile goes to the old or the new place. */
@@ -38,45 +39,6 @@ void log_set_role(const char *name, int slot)
 bool log_enabled(enum log_level level)
 {
     return (int)level >= atomic_load_explicit(&log_level, memory_order_relaxed);
-}
-
-const char *log_errno_text(int err)
-{
-    /* glibc's words, lower case, for what a server meets; the rest as glibc has it. */
-    static const struct {
-        int err;
-        const char *text;
-    } words[] = {
-        { EACCES, "permission denied" },
-        { EADDRINUSE, "address already in use" },
-        { EADDRNOTAVAIL, "cannot assign requested address" },
-        { EAGAIN, "resource temporarily unavailable" },
-        { ECONNREFUSED, "connection refused" },
-        { ECONNRESET, "connection reset by peer" },
-        { EEXIST, "file exists" },
-        { EINVAL, "invalid argument" },
-        { EIO, "input/output error" },
-        { EISDIR, "is a directory" },
-        { EMFILE, "too many open files" },
-        { ENFILE, "too many open files in system" },
-        { ENOENT, "no such file or directory" },
-        { ENOMEM, "cannot allocate memory" },
-        { ENOSPC, "no space left on device" },
-        { ENOTDIR, "not a directory" },
-        { EPERM, "operation not permitted" },
-        { EPIPE, "broken pipe" },
-        { ERANGE, "out of range" },
-        { EROFS, "read-only file system" },
-        { ETIMEDOUT, "timed out" },
-    };
-
-    err = abs(err);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (words[i].err == err)
-            return words[i].text;
-    }
-    const char *text = strerrordesc_np(err);
-    return text != NULL ? text : "unknown error";
 }
 
 /* Appends `text` escaped; keeps four bytes free for "..." and the newline. */
@@ -136,7 +98,7 @@ static void put_line(enum log_level level, int err, const char *fmt, va_list ap)
     n = put_escaped(line, n, text);
     if (err != 0 && n < LOG_LINE_MAX - 4) {
         n = put_escaped(line, n, ": ");
-        n = put_escaped(line, n, log_errno_text(err));
+        n = put_escaped(line, n, errno_text(err));
     }
     line[n++] = '\n';
     /* A log that cannot be written has nobody to tell. */

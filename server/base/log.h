@@ -16,6 +16,8 @@
 
 #include <stdbool.h>
 
+#include "server/base/errno_text.h"
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERR, LOG_FATAL };
 
 enum { LOG_LINE_MAX = 1024 };
@@ -41,7 +43,7 @@ void log_err(const char *fmt, ...) LOG_PRINTF(1, 2);
 /* Does not exit: the caller leaves, with an exit code of its own. */
 void log_fatal(const char *fmt, ...) LOG_PRINTF(1, 2);
 
-/* The words for an errno or its negative: "permission denied", lower case. */
-const char *log_errno_text(int err);
+/* The name that errno_text() has for those who log. */
+#define log_errno_text(err) errno_text(err)
 
 #endif

@@ -64,7 +64,8 @@ unsigned options_need_restart(const struct options *a, const struct options *b, 
 
 /* Every option with its value and where that came from, as a file that parses to the same. */
 void options_dump(const struct options *, FILE *);
-/* Every option with kind, default, range and help. */
+/* Every option at its default, with help and range, as a configuration file: what
+ * conf/cowshed.conf holds below its head comment. */
 void options_help(FILE *);
 
 /* The spelling of an enumerated value: option_name_mode(MODE_ARENA) is "arena". */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* conf_text.c - one pass over the text, with the few things in it that can nest or
+ * open. */
+#include "server/conf/conf_text.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct scan {
+    char *at;
+    char *end;
+    unsigned line;
+    unsigned section_line; /* where the open section began, 0: none is open */
+};
+
+static bool starts_with(const struct scan *s, const char *what)
+{
+    size_t n = strlen(what);
+
+    return (size_t)(s->end - s->at) >= n && memcmp(s->at, what, n) == 0;
+}
+
+static void step(struct scan *s)
+{
+    s->line += *s->at == '\n';
+    s->at++;
+}
+
+static void blank(struct scan *s)
+{
+    if (*s->at != '\n')
+        *s->at = ' ';
+    step(s);
+}
+
+static void blank_line_comment(struct scan *s)
+{
+    while (s->at < s->end && *s->at != '\n')
+        blank(s);
+}
+
+static const char *blank_comment(struct scan *s)
+{
+    blank(s);
+    blank(s);
+    while (s->at < s->end && !starts_with(s, "*/"))
+        blank(s);
+    if (s->at == s->end)
+        return "this comment is not closed";
+    blank(s);
+    blank(s);
+    return NULL;
+}
+
+/* A backslash takes the next byte with it, in both kinds of quotes. */
+static const char *skip_quoted(struct scan *s)
+{
+    char quote = *s->at;
+
+    step(s);
+    while (s->at < s->end && *s->at != quote) {
+        if (*s->at == '\\' && s->at + 1 < s->end)
+            step(s);
+        step(s);
+    }
+    if (s->at == s->end)
+        return "this quote is not closed";
+    step(s);
+    return NULL;
+}
+
+static const char *skip_variable(struct scan *s)
+{
+    while (s->at < s->end && *s->at != '}')
+        step(s);
+    if (s->at == s->end)
+        return "this ${ is not closed";
+    step(s);
+    return NULL;
+}
+
+static const char *plain_byte(struct scan *s)
+{
+    switch (*s->at) {
+    case '\0':
+        return "there is a zero byte";
+    case '*':
+        return "a value with * must stand in double quotes";
+    case '{':
+        if (s->section_line != 0)
+            return "a section cannot begin inside a section";
+        s->section_line = s->line;
+        break;
+    case '}':
+        if (s->section_line == 0)
+            return "no section is open that this } could close";
+        s->section_line = 0;
+        break;
+    default:
+        break;
+    }
+    step(s);
+    return NULL;
+}
+
+static const char *clean_next(struct scan *s)
+{
+    if (*s->at == '#' || starts_with(s, "//"))
+        blank_line_comment(s);
+    else if (starts_with(s, "/*"))
+        return blank_comment(s);
+    else if (*s->at == '"' || *s->at == '\'')
+        return skip_quoted(s);
+    else if (starts_with(s, "${"))
+        return skip_variable(s);
+    else
+        return plain_byte(s);
+    return NULL;
+}
+
+int conf_text_clean(char *text, size_t n, unsigned *ret_line, const char **ret_why)
+{
+    struct scan s = { .at = text, .end = text + n, .line = 1 };
+    const char *why = NULL;
+    unsigned line = 1;
+
+    while (why == NULL && s.at < s.end) {
+        line = s.line;
+        why = clean_next(&s);
+    }
+    if (why == NULL && s.section_line != 0) {
+        line = s.section_line;
+        why = "this section is not closed";
+    }
+    if (why == NULL)
+        return 0;
+    *ret_line = line;
+    *ret_why = why;
+    return -EINVAL;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* resolve.c - the mode fills in what nobody set; what cannot work is refused. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/check.h"
+#include "server/conf/option_table.h"
+#include "server/conf/options.h"
+
+/* The knobs of one mode, in the order of modes.def. */
+struct mode_values {
+    int slots_as, heap, after_fork, pretouch, marks, recency, index, reuse, schedule;
+    int64_t fork_rate, fork_burst, fork_max_unready;
+};
+
+#define MODE(mode, slots_as, heap, after_fork, pretouch, marks, recency, index, reuse, \
+             schedule, rate, burst, unready)                                           \
+    [MODE_##mode] = { SLOTS_##slots_as,                                                \
+                      HEAP_##heap,                                                     \
+                      AFTER_FORK_##after_fork,                                         \
+                      PRETOUCH_##pretouch,                                             \
+                      MARKS_##marks,                                                   \
+                      RECENCY_##recency,                                               \
+                      INDEX_##index,                                                   \
+                      REUSE_##reuse,                                                   \
+                      SCHEDULE_##schedule,                                             \
+                      rate,                                                            \
+                      burst,                                                           \
+                      unready },
+static const struct mode_values modes[] = {
+#include "server/conf/modes.def"
+};
+#undef MODE
+
+/* Two values that exclude each other.  needs_heap: only with that kind of heap. */
+static const struct conflict {
+    const char *a;
+    int a_value;
+    const char *b;
+    int b_value;
+    int needs_heap;
+    const char *why;
+} conflicts[] = {
+    { "slots_as", SLOTS_THREADS, "heap", HEAP_PRIVATE, HEAP_UNSET,
+      "a private heap has one owner, and the threads of a process are several" },
+    { "slots_as", SLOTS_THREADS, "fork.fallback", FALLBACK_THREADS, HEAP_UNSET,
+      "slots are threads already, and there is no fork of a slot that could fail" },
+    { "cache.index", INDEX_TABLE, "heap", HEAP_SHARED, HEAP_UNSET,
+      "slots read while the master writes, and a table that changes in place cannot be "
+      "read meanwhile" },
+    { "cache.recency", RECENCY_INLINE, "heap", HEAP_SHARED, HEAP_UNSET,
+      "a hit would write to the entry, and slots may only read a shared heap" },
+    { "gc.marks", MARKS_HEADER, "heap", HEAP_SHARED, HEAP_UNSET,
+      "the collector would write to objects that slots are reading" },
+    { "pretouch", PRETOUCH_CHILD, "heap", HEAP_SHARED, HEAP_UNSET,
+      "a child may only read a shared heap; pretouch = map fills its page tables" },
+    { "pretouch", PRETOUCH_PARENT, "heap", HEAP_SHARED, HEAP_UNSET,
+      "pages of a shared heap are not copied on write, so there is nothing to touch "
+      "before a fork" },
+    { "pretouch", PRETOUCH_MAP, "heap", HEAP_PRIVATE, HEAP_UNSET,
+      "a fork copies the page tables of a private heap; map is for a shared one" },
+    { "cache.index", INDEX_TABLE, "after_fork", AFTER_FORK_ARENA, HEAP_PRIVATE,
+      "what was inherited does not change in an arena, and a table changes in place" },
+    { "gc.reuse", REUSE_ANY, "after_fork", AFTER_FORK_ARENA, HEAP_PRIVATE,
+      "an arena never allocates in inherited pages; leave gc.reuse = none" },
+    { "gc.reuse", REUSE_PAGE, "after_fork", AFTER_FORK_ARENA, HEAP_PRIVATE,
+      "an arena never allocates in inherited pages; leave gc.reuse = none" },
+};
+
+static const char *source_of(const struct options *o, const struct option_desc *d)
+{
+    const char *where = o->sources[d - option_table].where;
+
+    return where != NULL ? where : "default";
+}
+
+static int set_source(struct options *o, const struct option_desc *d, const char *where)
+{
+    struct option_source *source = &o->sources[d - option_table];
+    char *copy = strdup(where);
+
+    if (copy == NULL)
+        return -ENOMEM;
+    free(source->where);
+    source->where = copy;
+    return 0;
+}
+
+/* `value` is an enum constant or a number, as the option is. */
+static int fill(struct options *o, const char *name, int64_t value)
+{
+    const struct option_desc *d = option_find(name);
+    char where[64];
+
+    CHECK(d != NULL && d->knob);
+    if (option_is_set(o, d))
+        return 0;
+    snprintf(where, sizeof where, "mode %s", option_name_mode(o->mode));
+    int err = set_source(o, d, where);
+    if (err != 0)
+        return err;
+    if (d->kind == OPTION_ENUM) {
+        int constant = (int)value;
+
+        memcpy(option_field(o, d), &constant, sizeof constant);
+    } else {
+        memcpy(option_field(o, d), &value, sizeof value);
+    }
+    return 0;
+}
+
+static int fill_from_mode(struct options *o)
+{
+    const struct mode_values *m = &modes[o->mode];
+    const struct {
+        const char *name;
+        int64_t value;
+    } values[] = {
+        { "slots_as", m->slots_as },     { "heap", m->heap },
+        { "after_fork", m->after_fork }, { "pretouch", m->pretouch },
+        { "gc.marks", m->marks },        { "cache.recency", m->recency },
+        { "cache.index", m->index },     { "gc.reuse", m->reuse },
+        { "gc.schedule", m->schedule },  { "fork.rate", m->fork_rate },
+        { "fork.burst", m->fork_burst }, { "fork.max_unready", m->fork_max_unready },
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        int err = fill(o, values[i].name, values[i].value);
+
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static int count_cpus(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static int fill_automatic(struct options *o)
+{
+    const struct option_desc *d = option_find("slots");
+
+    if (o->slots != 0)
+        return 0;
+    o->slots = count_cpus();
+    if (o->slots > d->max)
+        o->slots = d->max;
+    return set_source(o, d, "one for each CPU");
+}
+
+static bool applies(const struct options *o, const struct conflict *c)
+{
+    if (c->needs_heap != HEAP_UNSET && (int)o->heap != c->needs_heap)
+        return false;
+    return option_enum(o, option_find(c->a)) == c->a_value &&
+           option_enum(o, option_find(c->b)) == c->b_value;
+}
+
+static int find_conflict(const struct options *o, struct option_error *ret_error)
+{
+    for (size_t i = 0; i < sizeof conflicts / sizeof conflicts[0]; i++) {
+        const struct conflict *c = &conflicts[i];
+        const struct option_desc *a = option_find(c->a);
+        const struct option_desc *b = option_find(c->b);
+
+        if (!applies(o, c))
+            continue;
+        snprintf(ret_error->text, sizeof ret_error->text,
+                 "%s = %s (%s) does not go with %s = %s (%s): %s", c->a,
+                 a->values[c->a_value], source_of(o, a), c->b, b->values[c->b_value],
+                 source_of(o, b), c->why);
+        return -EINVAL;
+    }
+    if (o->origin == ORIGIN_SYNTHETIC && o->synthetic_preload && o->cache_bytes == 0) {
+        snprintf(ret_error->text, sizeof ret_error->text,
+                 "synthetic.preload = on (%s) does not go with cache_bytes = 0 (%s): "
+                 "there is no cache to fill",
+                 source_of(o, option_find("synthetic.preload")),
+                 source_of(o, option_find("cache_bytes")));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int options_resolve(struct options *o, struct option_error *ret_error)
+{
+    CHECK(o->mode != MODE_UNSET);
+    int err = fill_from_mode(o);
+
+    if (err == 0)
+        err = fill_automatic(o);
+    if (err != 0) {
+        snprintf(ret_error->text, sizeof ret_error->text, "out of memory");
+        return err;
+    }
+    return find_conflict(o, ret_error);
+}
