@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* A bounded, repeatable walk: seeds, mutated with words that matter to a parser of
+ * requests. */
+#include <stdlib.h>
+
+#include "server/base/prng.h"
+#include "server/base/span.h"
+#include "tests/fuzz/fuzz_request.h"
+#include "tests/test.h"
+
+enum { RUNS = 20000, BYTES_MAX = 1500 };
+
+#define WORD(text)             \
+    {                          \
+        text, sizeof(text) - 1 \
+    }
+
+static const struct span seeds[] = {
+    WORD("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
+    WORD("GET /a%2e/../b?c HTTP/1.1\r\nHost: h:1\r\nRange: bytes=0-\r\n\r\n"),
+    WORD("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+         "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+    WORD("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "5;a=b\r\nhello\r\n0\r\nT: u\r\n\r\nHEAD http://h/ HTTP/1.1\r\nHost: "
+         "h\r\n\r\n"),
+    WORD("OPTIONS * HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+         "Upgrade: x\r\nConnection: upgrade\r\nIf-None-Match: \"a\"\r\n"
+         "If-None-Match: W/\"b\"\r\n\r\n"),
+};
+
+static const struct span words[] = {
+    WORD("\r\n"),
+    WORD("\n"),
+    WORD("\r"),
+    WORD(" "),
+    WORD("\t"),
+    WORD("\0"),
+    WORD(":"),
+    WORD("%"),
+    WORD("%2e%2e/"),
+    WORD("%2f"),
+    WORD("//"),
+    WORD("/../"),
+    WORD("\r\n\r\n"),
+    WORD("0\r\n\r\n"),
+    WORD("ffffffffffffffff"),
+    WORD("Host: x\r\n"),
+    WORD(";"),
+    WORD("Content-Length: 3\r\n"),
+    WORD("Transfer-Encoding: chunked\r\n"),
+    WORD(", "),
+    WORD("HTTP/1.1"),
+    WORD("HTTP/1.0"),
+    WORD("Connection: close\r\n"),
+    WORD("\xff"),
+    WORD("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "a"),
+};
+
+/* Replaces at most `drop` bytes at `at` by `word`, if there is room. */
+static size_t splice(char *bytes, size_t n, size_t at, size_t drop, struct span word)
+{
+    drop = drop < n - at ? drop : n - at;
+    if (n - drop + word.n > BYTES_MAX) {
+        return n;
+    }
+    memmove(bytes + at + word.n, bytes + at + drop, n - at - drop);
+    memcpy(bytes + at, word.p, word.n);
+    return n - drop + word.n;
+}
+
+static void mutated_requests_read_the_same_however_they_are_cut(void **state)
+{
+    (void)state;
+    struct prng r;
+    prng_seed(&r, 1);
+    for (unsigned run = 0; run < RUNS; run++) {
+        char bytes[BYTES_MAX];
+        size_t n = 0;
+        for (uint64_t parts = 1 + prng_below(&r, 3); parts > 0; parts--) {
+            n = splice(bytes, n, n, 0, seeds[prng_below(&r, TEST_COUNT(seeds))]);
+        }
+        for (uint64_t edits = prng_below(&r, 6); edits > 0; edits--) {
+            struct span word = words[prng_below(&r, TEST_COUNT(words))];
+            n = splice(bytes, n, prng_below(&r, n + 1), prng_below(&r, 4), word);
+        }
+        uint8_t *exact = malloc(n + (n == 0));
+        memcpy(exact, bytes, n);
+        LLVMFuzzerTestOneInput(exact, n);
+        free(exact);
+    }
+}
+
+TEST_MAIN(test(mutated_requests_read_the_same_however_they_are_cut))
