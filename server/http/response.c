@@ -107,19 +107,28 @@ static void put_status_line(struct out *o, unsigned status)
     put_str(o, "\r\nServer: cowshed\r\n");
 }
 
+/* Which part of it is sent, and how many bytes follow. */
 static void put_length(struct out *o, const struct response_meta *m)
 {
+    uint64_t length = m->length;
+
     if (m->status == 206) {
+        length = m->part.length;
         put_str(o, "Content-Range: bytes ");
         put_number(o, m->part.first);
         put_str(o, "-");
-        put_number(o, m->part.first + m->part.length - 1);
+        put_number(o, m->part.first + length - 1);
+    } else if (m->status == 416) {
+        length = 0;
+        put_str(o, "Content-Range: bytes *");
+    }
+    if (m->status == 206 || m->status == 416) {
         put_str(o, "/");
         put_number(o, m->length);
         put_str(o, "\r\n");
     }
     put_str(o, "Content-Length: ");
-    put_number(o, m->status == 206 ? m->part.length : m->length);
+    put_number(o, length);
     put_str(o, "\r\n");
 }
 
@@ -134,7 +143,8 @@ int response_format(char *to, size_t room, const struct response_meta *m,
                                m->part.first <= m->length - m->part.length));
     put_status_line(&o, m->status);
     if (m->status != 304) {
-        head.type = put_field(&o, "Content-Type: ", m->type);
+        struct span type = m->status == 416 ? (struct span){ 0 } : m->type;
+        head.type = put_field(&o, "Content-Type: ", type);
         put_length(&o, m);
     }
     if (m->mtime_s != 0) {
@@ -190,17 +200,6 @@ void response_error(unsigned status, struct span more, struct response_error *re
     put(&o, (struct span){ page, body.n });
     ret->body = (struct span){ ret->bytes + ret->head.n, body.n };
     CHECK(!o.full && !body.full);
-}
-
-void response_unsatisfied(uint64_t size, struct response_error *ret)
-{
-    char field[64];
-    struct out o = { field, 0, sizeof field, false };
-
-    put_str(&o, "Content-Range: bytes */");
-    put_number(&o, size);
-    put_str(&o, "\r\n");
-    response_error(416, (struct span){ field, o.n }, ret);
 }
 
 enum response_connection response_connection(unsigned minor, bool keep_alive, bool last)

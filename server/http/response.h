@@ -55,9 +55,6 @@ struct response_error {
  * 405 brings its Allow and 503 its Retry-After along. For HEAD send the head alone. */
 void response_error(unsigned status, struct span more, struct response_error *ret);
 
-/* 416, with the Content-Range that tells the size. */
-void response_unsatisfied(uint64_t size, struct response_error *ret);
-
 enum response_connection {
     RESPONSE_KEEP,    /* HTTP/1.1 goes on: nothing to say */
     RESPONSE_KEEP_10, /* HTTP/1.0 that asked for keep-alive */
