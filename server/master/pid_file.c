@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* pid_file.c - see pid_file.h. */
+#include "server/master/pid_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/fd.h"
+#include "server/base/num.h"
+
+/* The file may have been removed by its last owner between our open and our lock: then
+ * the lock is on a file that nobody will find. */
+static bool is_the_file(int fd, const char *path)
+{
+    struct stat mine, there;
+
+    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+int pid_file_lock(struct pid_file *ret, const char *path)
+{
+    int fd = -1, rc;
+
+    *ret = (struct pid_file){ .fd = -1 };
+    if (path[0] == '\0')
+        return 0;
+    do {
+        fd_close(&fd);
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd < 0)
+            return -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+            rc = -errno;
+            close(fd);
+            return rc;
+        }
+    } while (!is_the_file(fd, path));
+    ret->path = strdup(path);
+    if (ret->path == NULL) {
+        close(fd);
+        return -ENOMEM;
+    }
+    ret->fd = fd;
+    return 0;
+}
+
+int pid_file_write(struct pid_file *f, pid_t pid)
+{
+    char text[NUM_TEXT_MAX];
+    int n;
+
+    if (f->fd < 0)
+        return 0;
+    n = snprintf(text, sizeof text, "%d\n", (int)pid);
+    if (ftruncate(f->fd, 0) < 0 || lseek(f->fd, 0, SEEK_SET) < 0)
+        return -errno;
+    return fd_write_all(f->fd, text, (size_t)n);
+}
+
+void pid_file_remove(struct pid_file *f)
+{
+    if (f->fd >= 0 && is_the_file(f->fd, f->path))
+        unlink(f->path);
+    fd_close(&f->fd);
+    free(f->path);
+    f->path = NULL;
+}
+
+int pid_file_read(const char *path, pid_t *ret)
+{
+    char text[NUM_TEXT_MAX];
+    uint64_t pid;
+    size_t n = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc, held;
+
+    if (fd < 0)
+        return -errno;
+    held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    if (!held)
+        return -ESRCH;
+    rc = fd_read_file(path, text, sizeof text, &n);
+    if (rc < 0)
+        return rc;
+    while (n > 0 && text[n - 1] == '\n')
+        n--;
+    if (num_parse_u64(span_make(text, n), 1, INT_MAX, &pid) < 0)
+        return -EINVAL;
+    *ret = (pid_t)pid;
+    return 0;
+}

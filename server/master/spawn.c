@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* spawn.c - see spawn.h. */
+#include "server/master/spawn.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/check.h"
+#include "server/base/clock.h"
+#include "server/base/fd.h"
+#include "server/base/log.h"
+#include "server/cache/cache.h"
+#include "server/conf/options.h"
+#include "server/master/heap.h"
+#include "server/master/instance.h"
+#include "server/master/title.h"
+
+enum { EXIT_OS_ERROR = 71 };
+
+/* --- the fork ------------------------------------------------------------------------
+ */
+
+/* A lock that another thread holds at the fork stays locked in the child for ever. */
+static unsigned count_threads(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    unsigned n = 0;
+
+    if (dir == NULL)
+        return 1;
+    for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir))
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+static void check_one_thread(void)
+{
+#ifndef __SANITIZE_THREAD__ /* it has a thread of its own */
+    CHECK(count_threads() == 1);
+#else
+    (void)count_threads;
+#endif
+}
+
+static void tell_fork(struct spawn *sp, uint64_t start_ns, uint64_t took_ns, pid_t pid)
+{
+    struct master_board *board = &sp->region->master;
+
+    event_write(&sp->heap->events, EVENT_FORK, start_ns, took_ns,
+                pid > 0 ? (uint64_t)pid : 0, pid < 0);
+    if (pid < 0) {
+        board->forks_failed++;
+        return;
+    }
+    board->forks++;
+    board->fork_last_ns = took_ns;
+    board->fork_sum_ns += took_ns;
+    if (took_ns > board->fork_max_ns)
+        board->fork_max_ns = took_ns;
+}
+
+/* All signals are blocked in the child until it has its own dispositions. */
+static pid_t fork_timed(struct spawn *sp)
+{
+    struct cache *cache = sp->heap->cache;
+    sigset_t all, before;
+    uint64_t start_ns;
+    pid_t pid;
+    int err;
+
+    check_one_thread();
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    if (cache != NULL)
+        cache_fork_prepare(cache);
+    start_ns = clock_ns();
+    pid = sp->fork();
+    err = errno;
+    if (pid == 0)
+        return 0;
+    tell_fork(sp, start_ns, clock_ns() - start_ns, pid);
+    if (cache != NULL)
+        cache_fork_parent(cache, pid);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid > 0 ? pid : -err;
+}
+
+/* --- the child -----------------------------------------------------------------------
+ */
+
+/* A terminal or a service manager may send what is meant for the master to all
+ * processes; workers hear of it over their channel. */
+static void take_signals(void)
+{
+    static const int ignored[] = { SIGPIPE, SIGINT,  SIGTERM, SIGQUIT, SIGHUP,  SIGUSR1,
+                                   SIGUSR2, SIGTTIN, SIGTTOU, SIGURG,  SIGWINCH };
+    sigset_t none;
+
+    for (int signo = 1; signo < NSIG; signo++)
+        signal(signo, SIG_DFL);
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        signal(ignored[i], SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void close_descriptors(const struct spawn *sp, int channel_fd, int extra_fd)
+{
+    int keep[FD_KEEP_MAX];
+    size_t n = 0;
+    int rc;
+
+    CHECK(sp->listener_count + 3 <= FD_KEEP_MAX);
+    for (unsigned i = 0; i < sp->listener_count; i++)
+        keep[n++] = sp->listeners[i];
+    keep[n++] = channel_fd;
+    keep[n++] = sp->access_log_fd;
+    keep[n++] = extra_fd;
+    rc = fd_close_others(keep, n);
+    CHECK(rc == 0);
+}
+
+static void leave_words(const char *words, void *arg)
+{
+    struct scoreboard *board = arg;
+
+    snprintf(board->words, sizeof board->words, "%s", words);
+}
+
+static void own_heap(struct spawn *sp)
+{
+    int rc;
+
+    heap_leave(sp->heap);
+    rc = sp->heap->cache != NULL ? cache_fork_child(sp->heap->cache) : 0;
+    if (rc < 0) {
+        log_warn_errno(rc, "could not take over the heap after the fork");
+        _exit(EXIT_OS_ERROR);
+    }
+}
+
+static uint64_t pretouch(struct spawn *sp, const struct event_source *events)
+{
+    enum opt_pretouch how = sp->options->pretouch;
+    uint64_t start_ns = clock_ns(), pages;
+
+    if (sp->heap->cache == NULL || (how != PRETOUCH_CHILD && how != PRETOUCH_MAP))
+        return 0;
+    pages = cache_pretouch(sp->heap->cache, how == PRETOUCH_CHILD ? GC_PRETOUCH_WRITE
+                                                                  : GC_PRETOUCH_READ);
+    event_write(events, EVENT_PRETOUCH, start_ns, clock_ns() - start_ns, pages,
+                (uint64_t)how);
+    return pages;
+}
+
+static struct worker_env make_env(const struct spawn *sp, int channel_fd)
+{
+    return (struct worker_env){
+        .options = sp->options,
+        .region = sp->region,
+        .cache = sp->heap->cache,
+        .listeners = sp->listeners,
+        .listener_count = sp->listener_count,
+        .access_log_fd = sp->access_log_fd,
+        .channel_fd = channel_fd,
+    };
+}
+
+static _Noreturn void be_worker(struct spawn *sp, const struct instance *inst,
+                                int channel_fd)
+{
+    struct seat *seat = &sp->region->seats[inst->seat];
+    const struct event_source events = { &seat->events, inst->generation,
+                                         (uint16_t)inst->slot, (uint16_t)inst->seat };
+    struct worker_env env = make_env(sp, channel_fd);
+    char name[16];
+
+    take_signals();
+    log_set_role("worker", (int)inst->slot);
+    check_set_hook(leave_words, &seat->board);
+    own_heap(sp);
+    close_descriptors(sp, channel_fd, -1);
+    snprintf(name, sizeof name, "cowshed-w%u", inst->slot);
+    title_set(name, "worker %u gen=%u", inst->slot, inst->generation);
+    seat->board.pid = getpid();
+    env.slot = inst->slot;
+    env.seat = inst->seat;
+    env.generation = inst->generation;
+    env.pretouched = pretouch(sp, &events);
+    seat->board.pretouched = (uint32_t)env.pretouched;
+    _exit(sp->roles->worker(&env));
+}
+
+static _Noreturn void be_host(struct spawn *sp, uint32_t generation, int channel_fd)
+{
+    struct worker_env env = make_env(sp, channel_fd);
+
+    take_signals();
+    log_set_role("host", -1);
+    own_heap(sp);
+    close_descriptors(sp, channel_fd, -1);
+    title_set("cowshed-host", "host gen=%u", generation);
+    env.slot = HOST_SLOT;
+    env.seat = NO_SEAT;
+    env.generation = generation;
+    _exit(sp->roles->host(&env));
+}
+
+static _Noreturn void be_admin(struct spawn *sp, uint32_t generation, int channel_fd)
+{
+    const struct admin_env env = { sp->options, sp->region, sp->admin_listener,
+                                   channel_fd, generation };
+
+    take_signals();
+    log_set_role("admin", -1);
+    own_heap(sp);
+    sp->listener_count = 0;
+    sp->access_log_fd = -1;
+    close_descriptors(sp, channel_fd, sp->admin_listener);
+    title_set("cowshed-admin", "admin");
+    _exit(sp->roles->admin(&env));
+}
+
+/* --- the parent ----------------------------------------------------------------------
+ */
+
+/* To show that it does not help: fork() write-protects the pages again. */
+static void pretouch_in_parent(struct spawn *sp)
+{
+    uint64_t start_ns = clock_ns();
+    long pages;
+
+    if (sp->heap->cache == NULL || sp->options->pretouch != PRETOUCH_PARENT)
+        return;
+    pages = gc_pretouch(cache_heap(sp->heap->cache), GC_PRETOUCH_WRITE);
+    event_write(&sp->heap->events, EVENT_PRETOUCH, start_ns, clock_ns() - start_ns,
+                pages > 0 ? (uint64_t)pages : 0, (uint64_t)PRETOUCH_PARENT);
+}
+
+int spawn_worker(struct spawn *sp, struct instance *inst, pid_t *ret_pid)
+{
+    int fd[2], rc = channel_pair(fd);
+    pid_t pid;
+
+    if (rc < 0)
+        return rc;
+    pretouch_in_parent(sp);
+    pid = fork_timed(sp);
+    if (pid == 0)
+        be_worker(sp, inst, fd[1]);
+    close(fd[1]);
+    if (pid < 0) {
+        close(fd[0]);
+        return pid;
+    }
+    channel_init(&inst->channel, fd[0], inst->slot, inst->generation);
+    *ret_pid = pid;
+    return 0;
+}
+
+int spawn_host(struct spawn *sp, struct child *child)
+{
+    int fd[2], rc = channel_pair(fd);
+    pid_t pid;
+
+    if (rc < 0)
+        return rc;
+    pid = fork_timed(sp);
+    if (pid == 0)
+        be_host(sp, child->generation, fd[1]);
+    close(fd[1]);
+    if (pid < 0) {
+        close(fd[0]);
+        return pid;
+    }
+    channel_init(&child->channel, fd[0], HOST_SLOT, child->generation);
+    child->pid = pid;
+    return 0;
+}
+
+int spawn_admin(struct spawn *sp, uint32_t generation, pid_t *ret_pid,
+                int *ret_channel_fd)
+{
+    int fd[2], rc = channel_pair(fd);
+    pid_t pid;
+
+    if (rc < 0)
+        return rc;
+    pid = fork_timed(sp);
+    if (pid == 0)
+        be_admin(sp, generation, fd[1]);
+    close(fd[1]);
+    if (pid < 0) {
+        close(fd[0]);
+        return pid;
+    }
+    *ret_channel_fd = fd[0];
+    *ret_pid = pid;
+    return 0;
+}
