@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/* master.c - the life of the master: one thread, one loop.
+ *
+ *   1 started    start_master()  sockets, shared region and heap exist; nobody was
+ * forked 2 running    the loop        forks slots, says `ready` once, keeps what is as
+ * it should be 3 draining   TERM, QUIT      no slot is forked any more; those that run
+ * finish 4 leaving                    the last worker is reaped, then the admin
+ * process; the loop ends 5 gone       end_master()
+ *
+ * What it must not do: parse HTTP, resolve a name, handshake TLS, start a thread, or
+ * wait for anything but the loop. It believes nothing that a worker writes without
+ * checking it.
+ */
+#include "server/master/master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/base/check.h"
+#include "server/base/clock.h"
+#include "server/base/fd.h"
+#include "server/base/log.h"
+#include "server/cache/cache.h"
+#include "server/conf/options.h"
+#include "server/master/master_priv.h"
+#include "server/master/title.h"
+
+enum { TICK_MS = 100, BUSY_TICK_MS = 2 };
+
+static void arm(struct event *timer, uint64_t delay_ns)
+{
+    struct timeval tv = { .tv_sec = (time_t)(delay_ns / CLOCK_NS_PER_S),
+                          .tv_usec = (suseconds_t)(delay_ns % CLOCK_NS_PER_S / 1000) };
+
+    event_add(timer, &tv);
+}
+
+/* --- what follows from what happened -------------------------------------------------
+ */
+
+static void tell_ready(struct master *m)
+{
+    const struct options *o = m->supervisor.options;
+    char listen_text[ADDRESS_TEXT_MAX], admin_text[ADDRESS_TEXT_MAX] = "off";
+    int rc = pid_file_write(&m->pid_file, getpid());
+
+    if (rc < 0)
+        log_warn_errno(rc, "could not write the pid file '%s'", o->pid_file);
+    if (m->admin_listener >= 0)
+        address_format(admin_text, &m->admin_at);
+    m->ready_told = true;
+    dprintf(STDERR_FILENO, "ready listen=%s admin=%s mode=%s slots=%u pid=%d\n",
+            address_format(listen_text, &m->listen_at), admin_text,
+            option_name_mode(o->mode), m->supervisor.slots_wanted, (int)getpid());
+}
+
+static void give_up(struct master *m)
+{
+    if (m->supervisor.os_error) {
+        log_fatal("no worker can be forked");
+        m->exit_code = EXIT_OS;
+    } else {
+        log_fatal("gave up: %u workers in a row died before they were ready",
+                  m->supervisor.breaker.deaths);
+        m->exit_code = EXIT_BREAKER;
+    }
+    supervisor_quit(&m->supervisor, clock_ns());
+}
+
+void settle(struct master *m)
+{
+    uint64_t now_ns = clock_ns(), next_ns;
+
+    next_ns = supervisor_settle(&m->supervisor, now_ns);
+    if (m->supervisor.tripped && m->supervisor.phase != PHASE_QUIT) {
+        give_up(m);
+        next_ns = supervisor_settle(&m->supervisor, now_ns);
+    }
+    m->region->master.draining = m->supervisor.phase != PHASE_RUN;
+    if (m->supervisor.phase != PHASE_RUN && supervisor_is_empty(&m->supervisor)) {
+        admin_quit(m);
+        if (m->admin.pid == 0)
+            event_base_loopbreak(m->base);
+    } else if (!m->ready_told && supervisor_is_settled(&m->supervisor)) {
+        tell_ready(m);
+    }
+    admin_settle(m, now_ns, &next_ns);
+    orders_settle(m, now_ns, &next_ns);
+    if (next_ns == UINT64_MAX)
+        event_del(m->timer);
+    else
+        arm(m->timer, next_ns > now_ns ? next_ns - now_ns : 0);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct master *m = arg;
+
+    (void)fd;
+    (void)what;
+    CHECK_MAGIC(m, MASTER_MAGIC);
+    settle(m);
+}
+
+/* The collector's turn, and a look at the rings, whose doorbell may have been lost with
+ * its worker. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct master *m = arg;
+    bool busy;
+
+    (void)fd;
+    (void)what;
+    CHECK_MAGIC(m, MASTER_MAGIC);
+    busy = take_published(m);
+    busy |= heap_tick(&m->heap, (uint64_t)m->supervisor.options->gc_max_pause_us *
+                                    CLOCK_NS_PER_US);
+    arm(m->tick, (busy ? BUSY_TICK_MS : TICK_MS) * CLOCK_NS_PER_MS);
+}
+
+/* --- wishes --------------------------------------------------------------------------
+ */
+
+uint32_t ask_refork(struct master *m)
+{
+    supervisor_refork(&m->supervisor, NULL);
+    return m->supervisor.last_generation + 1;
+}
+
+static int try_reload(struct master *m, struct options **ret,
+                      struct option_error *error)
+{
+    const struct options *now = m->supervisor.options;
+    char names[256];
+    int fd = -1, rc = m->config->reload(m->config->arg, ret, error);
+
+    if (rc < 0)
+        return rc;
+    if (options_need_restart(now, *ret, names, sizeof names) > 0) {
+        snprintf(error->text, sizeof error->text, "a restart is needed to change %s",
+                 names);
+        return -EINVAL;
+    }
+    rc = master_check(*ret, error);
+    if (rc < 0)
+        return rc;
+    rc = open_access_log((*ret)->access_log, &fd);
+    if (rc < 0) {
+        snprintf(error->text, sizeof error->text,
+                 "could not open the access log '%s': %s", (*ret)->access_log,
+                 log_errno_text(rc));
+        return rc;
+    }
+    fd_close(&m->spawn.access_log_fd);
+    m->spawn.access_log_fd = fd;
+    return 0;
+}
+
+/* All or nothing: until the last check has passed, nothing that serves is touched. */
+int ask_reload(struct master *m, struct option_error *error)
+{
+    struct options *options = NULL;
+    uint64_t start_ns = clock_ns();
+    int rc = try_reload(m, &options, error);
+
+    event_write(&m->heap.events, EVENT_RELOAD, start_ns, clock_ns() - start_ns,
+                (uint64_t)-rc, m->supervisor.last_generation);
+    if (rc < 0) {
+        options_free(options);
+        m->region->master.reloads_failed++;
+        log_err("could not reload %s: %s", m->config->name, error->text);
+        return rc;
+    }
+    m->region->master.reloads++;
+    m->publish.body_max = (size_t)options->cache_object_max;
+    log_info("reloading %s", m->config->name);
+    supervisor_refork(&m->supervisor, options);
+    return 0;
+}
+
+void ask_reopen(struct master *m, uint64_t order)
+{
+    const char *path = m->supervisor.options->access_log;
+    struct roll *roll = rolls_begin(&m->rolls, MESSAGE_REOPENED, m->reopens + 1, order,
+                                    clock_ns() + 10 * CLOCK_NS_PER_S);
+    int fd = -1, rc = open_access_log(path, &fd);
+
+    if (rc < 0) {
+        log_warn_errno(rc, "could not reopen the access log '%s'", path);
+    } else {
+        fd_close(&m->spawn.access_log_fd);
+        m->spawn.access_log_fd = fd;
+    }
+    if (roll == NULL) {
+        log_warn("too many orders are not done yet: logs stay as they are");
+        return;
+    }
+    m->reopens++;
+    send_to_workers(m, MESSAGE_REOPEN, m->reopens, NULL, 0, roll);
+}
+
+/* --- signals -------------------------------------------------------------------------
+ */
+
+static void reap(struct master *m)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (!supervisor_reaped(&m->supervisor, pid, status, clock_ns()) &&
+            !admin_reaped(m, pid, status))
+            log_debug("reaped process %d, which is not ours", (int)pid);
+}
+
+static void stop_gently(struct master *m, const char *name)
+{
+    if (m->supervisor.phase == PHASE_RUN) {
+        log_info("%s: draining, then leaving", name);
+        supervisor_drain(&m->supervisor, clock_ns());
+    } else {
+        log_info("%s again: leaving now", name);
+        supervisor_quit(&m->supervisor, clock_ns());
+    }
+}
+
+static void take_signal(struct master *m, int signo)
+{
+    struct option_error error;
+
+    switch (signo) {
+    case SIGCHLD:
+        reap(m);
+        break;
+    case SIGTERM:
+    case SIGQUIT:
+        stop_gently(m, signo == SIGTERM ? "SIGTERM" : "SIGQUIT");
+        break;
+    case SIGINT:
+        log_info("SIGINT: leaving now");
+        supervisor_quit(&m->supervisor, clock_ns());
+        break;
+    case SIGHUP:
+        ask_reload(m, &error);
+        break;
+    case SIGUSR1:
+        ask_reopen(m, 0);
+        break;
+    case SIGUSR2:
+        log_warn("SIGUSR2: a binary upgrade is not supported by this build");
+        break;
+    case SIGTTIN:
+    case SIGTTOU:
+        supervisor_set_slots(&m->supervisor, m->supervisor.slots_wanted +
+                                                 (signo == SIGTTIN ? 1u : -1u));
+        log_info("%u slots are wanted", m->supervisor.slots_wanted);
+        break;
+    case SIGURG:
+        log_info("SIGURG: a new generation is wanted");
+        ask_refork(m);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_signal(evutil_socket_t signo, short what, void *arg)
+{
+    struct master *m = arg;
+
+    (void)what;
+    CHECK_MAGIC(m, MASTER_MAGIC);
+    take_signal(m, (int)signo);
+    settle(m);
+}
+
+static int open_loop(struct master *m)
+{
+    static const int wanted[] = { SIGCHLD, SIGTERM, SIGQUIT, SIGINT,  SIGHUP,
+                                  SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGURG };
+
+    _Static_assert(sizeof wanted / sizeof wanted[0] <= SIGNALS_MAX, "room for all");
+    signal(SIGPIPE, SIG_IGN);
+    m->base = event_base_new();
+    if (m->base == NULL)
+        return -ENOMEM;
+    m->timer = event_new(m->base, -1, 0, on_timer, m);
+    m->tick = event_new(m->base, -1, 0, on_tick, m);
+    if (m->timer == NULL || m->tick == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        m->signals[i] = evsignal_new(m->base, wanted[i], on_signal, m);
+        if (m->signals[i] == NULL || event_add(m->signals[i], NULL) < 0)
+            return -ENOMEM;
+    }
+    arm(m->tick, 0);
+    arm(m->timer, 0);
+    return 0;
+}
+
+static void close_loop(struct master *m)
+{
+    for (unsigned i = 0; i < SIGNALS_MAX; i++)
+        if (m->signals[i] != NULL)
+            event_free(m->signals[i]);
+    if (m->timer != NULL)
+        event_free(m->timer);
+    if (m->tick != NULL)
+        event_free(m->tick);
+    if (m->base != NULL)
+        event_base_free(m->base);
+}
+
+int master_run(const struct master_config *config)
+{
+    struct master *m = calloc(1, sizeof *m);
+    int code = EXIT_OS;
+
+    if (m == NULL) {
+        log_fatal("out of memory");
+        options_free(config->options);
+        return EXIT_OS;
+    }
+    log_set_role("master", -1);
+    title_set("cowshed", "master %s", config->name);
+    code = start_master(m, config);
+    if (code == 0 && open_loop(m) < 0) {
+        log_fatal("could not make the event loop");
+        code = EXIT_OS;
+    }
+    if (code == 0) {
+        event_base_dispatch(m->base);
+        code = m->exit_code;
+    }
+    close_loop(m);
+    end_master(m);
+    free(m);
+    return code;
+}
