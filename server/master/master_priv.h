@@ -17,11 +17,11 @@
 #include "server/master/backoff.h"
 #include "server/master/heap.h"
 #include "server/master/master.h"
-#include "server/master/pid_file.h"
+#include "server/shared/pid_file.h"
 #include "server/master/publish.h"
 #include "server/master/purge_log.h"
 #include "server/master/roll.h"
-#include "server/master/sockets.h"
+#include "server/shared/sockets.h"
 #include "server/master/spawn.h"
 #include "server/master/supervisor.h"
 

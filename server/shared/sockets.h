@@ -4,8 +4,8 @@
  * Numeric addresses only: the master resolves no names (`localhost` is refused with a
  * hint). Pure but for sockets_listen().
  */
-#ifndef COWSHED_MASTER_SOCKETS_H
-#define COWSHED_MASTER_SOCKETS_H
+#ifndef COWSHED_SHARED_SOCKETS_H
+#define COWSHED_SHARED_SOCKETS_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

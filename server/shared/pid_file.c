@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* pid_file.c - see pid_file.h. */
-#include "server/master/pid_file.h"
+#include "server/shared/pid_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

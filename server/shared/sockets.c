@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sockets.c - see sockets.h. */
-#include "server/master/sockets.h"
+#include "server/shared/sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

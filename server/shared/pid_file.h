@@ -9,8 +9,8 @@
  * The descriptor is close-on-exec and not in a child's allow-list; a forked child
  * shares the lock until it closes its descriptors, which it does first of all.
  */
-#ifndef COWSHED_MASTER_PID_FILE_H
-#define COWSHED_MASTER_PID_FILE_H
+#ifndef COWSHED_SHARED_PID_FILE_H
+#define COWSHED_SHARED_PID_FILE_H
 
 #include <sys/types.h>
 

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - the command line of cowshed, and which code runs in which process. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <jansson.h>
+
+#include "server/admin/admin.h"
+#include "server/base/log.h"
+#include "server/conf/conf_file.h"
+#include "server/conf/options.h"
+#include "server/ctl/signal.h"
+#include "server/master/master.h"
+#include "server/master/spawn.h"
+#include "server/master/title.h"
+#include "server/worker/worker.h"
+
+#define VERSION "0.1.0"
+
+enum { OVERRIDES_MAX = 256 };
+
+enum command {
+    SERVE,
+    TEST,
+    TEST_AND_DUMP,
+    SIGNAL,
+    SHOW_VERSION,
+    SHOW_BUILD,
+    SHOW_HELP
+};
+
+struct command_line {
+    enum command command;
+    const char *file;   /* NULL: built-in defaults */
+    const char *signal; /* -s */
+    bool quiet, wait;
+    struct {
+        const char *name, *value; /* borrowed from argv, cut at the '=' */
+        const char *where;
+    } overrides[OVERRIDES_MAX];
+    unsigned count;
+};
+
+static const char usage_text[] =
+    "usage: cowshed [-c FILE] [-m MODE] [-l ADDR:PORT] [-w SLOTS] [-o KEY=VALUE]...\n"
+    "               [-t | -T] [-q] [-v | -V] [-h]\n"
+    "       cowshed [-c FILE] [-o KEY=VALUE]... -s reload|reopen|quit|stop|refork "
+    "[--wait]\n"
+    "\n"
+    "  -c FILE       read this configuration; without it built-in defaults hold\n"
+    "  -m MODE       naive, pretouch, throttle, arena, threads or shared (-o "
+    "mode=MODE)\n"
+    "  -l ADDR:PORT  listen here (-o listen=ADDR:PORT)\n"
+    "  -w SLOTS      this many event loops (-o slots=SLOTS)\n"
+    "  -o KEY=VALUE  set any option of the configuration; the last one wins\n"
+    "  -t            test the configuration and leave\n"
+    "  -T            the same, and write every option with its value\n"
+    "  -q            with -t or -T: say nothing when all is well\n"
+    "  -s SIGNAL     tell the running master (needs pid_file); --wait: until it is "
+    "done\n"
+    "  -v, -V        version; with libraries and compiler\n"
+    "  -h            this text, then every option with its default and meaning\n";
+
+/* --- the command line ----------------------------------------------------------------
+ */
+
+static int add_override(struct command_line *line, const char *name, const char *value,
+                        const char *where)
+{
+    if (line->count == OVERRIDES_MAX) {
+        fprintf(stderr, "cowshed: more than %d settings on the command line\n",
+                OVERRIDES_MAX);
+        return -E2BIG;
+    }
+    line->overrides[line->count].name = name;
+    line->overrides[line->count].value = value;
+    line->overrides[line->count].where = where;
+    line->count++;
+    return 0;
+}
+
+static int add_setting(struct command_line *line, char *text)
+{
+    char *equals = strchr(text, '=');
+
+    if (equals == NULL || equals == text) {
+        fprintf(stderr, "cowshed: -o '%s': write it as KEY=VALUE\n", text);
+        return -EINVAL;
+    }
+    *equals = '\0';
+    return add_override(line, text, equals + 1, "-o");
+}
+
+static int take_option(struct command_line *line, int letter)
+{
+    switch (letter) {
+    case 'c':
+        line->file = optarg;
+        return 0;
+    case 'm':
+        return add_override(line, "mode", optarg, "-m");
+    case 'l':
+        return add_override(line, "listen", optarg, "-l");
+    case 'w':
+        return add_override(line, "slots", optarg, "-w");
+    case 'o':
+        return add_setting(line, optarg);
+    case 's':
+        line->command = SIGNAL;
+        line->signal = optarg;
+        return 0;
+    case 't':
+        line->command = line->command == TEST_AND_DUMP ? TEST_AND_DUMP : TEST;
+        return 0;
+    case 'T':
+        line->command = TEST_AND_DUMP;
+        return 0;
+    case 'q':
+        line->quiet = true;
+        return 0;
+    case 'w' + 256:
+        line->wait = true;
+        return 0;
+    case 'v':
+        line->command = SHOW_VERSION;
+        return 0;
+    case 'V':
+        line->command = SHOW_BUILD;
+        return 0;
+    case 'h':
+        line->command = SHOW_HELP;
+        return 0;
+    default: /* getopt has said what */
+        return -EINVAL;
+    }
+}
+
+static int parse(int argc, char **argv, struct command_line *line)
+{
+    static const struct option longs[] = { { "wait", no_argument, NULL, 'w' + 256 },
+                                           { "help", no_argument, NULL, 'h' },
+                                           { "version", no_argument, NULL, 'v' },
+                                           { NULL, 0, NULL, 0 } };
+    int letter, rc = 0;
+
+    while (rc == 0 &&
+           (letter = getopt_long(argc, argv, "c:m:l:w:o:s:tTqvVh", longs, NULL)) != -1)
+        rc = take_option(line, letter);
+    if (rc == 0 && optind < argc) {
+        fprintf(stderr, "cowshed: '%s' is not understood\n", argv[optind]);
+        rc = -EINVAL;
+    }
+    if (rc == 0 && line->wait && line->command != SIGNAL) {
+        fprintf(stderr, "cowshed: --wait goes with -s only\n");
+        rc = -EINVAL;
+    }
+    if (rc < 0)
+        fprintf(stderr, "cowshed: -h tells how it is used\n");
+    return rc;
+}
+
+/* --- options -------------------------------------------------------------------------
+ */
+
+/* Defaults, then the file, then the command line. For the start and for each reload. */
+static int load(void *arg, struct options **ret, struct option_error *ret_error)
+{
+    const struct command_line *line = arg;
+    struct options *o = options_new();
+    int rc = 0;
+
+    if (o == NULL) {
+        snprintf(ret_error->text, sizeof ret_error->text, "out of memory");
+        return -ENOMEM;
+    }
+    if (line->file != NULL)
+        rc = conf_file_read(o, line->file, ret_error);
+    for (unsigned i = 0; rc == 0 && i < line->count; i++)
+        rc = options_set(o, line->overrides[i].name, line->overrides[i].value,
+                         line->overrides[i].where, ret_error);
+    if (rc == 0)
+        rc = options_resolve(o, ret_error);
+    if (rc < 0) {
+        options_free(o);
+        return rc;
+    }
+    *ret = o;
+    return 0;
+}
+
+static const char *name_of(const struct command_line *line)
+{
+    return line->file != NULL ? line->file : "(built-in defaults)";
+}
+
+/* --- commands ------------------------------------------------------------------------
+ */
+
+static int test(struct command_line *line)
+{
+    struct option_error error;
+    struct options *o;
+    int rc = load(line, &o, &error);
+
+    if (rc == 0) {
+        rc = master_check(o, &error);
+        if (rc == 0 && line->command == TEST_AND_DUMP)
+            options_dump(o, stdout);
+        options_free(o);
+    }
+    if (rc < 0) {
+        fprintf(stderr, "cowshed: %s\n", error.text);
+        fprintf(stderr, "cowshed: configuration file %s test failed\n", name_of(line));
+        return EXIT_USAGE;
+    }
+    if (!line->quiet)
+        fprintf(stderr, "cowshed: configuration file %s test is successful\n",
+                name_of(line));
+    return EXIT_STOPPED;
+}
+
+static int send_signal(struct command_line *line)
+{
+    struct option_error error;
+    struct options *o;
+    int rc = load(line, &o, &error);
+
+    if (rc < 0) {
+        fprintf(stderr, "cowshed: %s\n", error.text);
+        return EXIT_USAGE;
+    }
+    rc = signal_master(o, line->signal, line->wait);
+    options_free(o);
+    return rc;
+}
+
+static int show_build(void)
+{
+    printf("cowshed %s\n", VERSION);
+    printf("compiler: %s, libevent %s, jansson %s\n", __VERSION__, event_get_version(),
+           jansson_version_str());
+    printf("modes: naive, pretouch, throttle, arena, threads, shared\n");
+    return EXIT_STOPPED;
+}
+
+static int serve(struct command_line *line)
+{
+    static const struct spawn_roles roles = { worker_run, host_run, admin_run };
+    static const enum log_level levels[] = { [LOGLEVEL_UNSET] = LOG_INFO,
+                                             [LOGLEVEL_DEBUG] = LOG_DEBUG,
+                                             [LOGLEVEL_INFO] = LOG_INFO,
+                                             [LOGLEVEL_WARN] = LOG_WARN,
+                                             [LOGLEVEL_ERR] = LOG_ERR };
+    struct master_config config = {
+        .name = name_of(line), .roles = &roles, .reload = load, .arg = line
+    };
+    struct option_error error;
+
+    if (load(line, &config.options, &error) < 0) {
+        log_fatal("%s", error.text);
+        return EXIT_CONFIG;
+    }
+    log_open(levels[config.options->log_level], 2);
+    return master_run(&config);
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line = { .command = SERVE };
+    char **copy = title_init(argc, argv);
+
+    if (copy != NULL)
+        argv = copy;
+    if (parse(argc, argv, &line) < 0)
+        return EXIT_USAGE;
+    switch (line.command) {
+    case SERVE:
+        return serve(&line);
+    case TEST:
+    case TEST_AND_DUMP:
+        return test(&line);
+    case SIGNAL:
+        return send_signal(&line);
+    case SHOW_VERSION:
+        printf("cowshed %s\n", VERSION);
+        return EXIT_STOPPED;
+    case SHOW_BUILD:
+        return show_build();
+    case SHOW_HELP:
+        fputs(usage_text, stdout);
+        fputs("\nOptions:\n\n", stdout);
+        options_help(stdout);
+        return EXIT_STOPPED;
+    }
+    return EXIT_USAGE;
+}
