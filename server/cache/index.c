@@ -45,10 +45,12 @@ int index_put(struct index *x, struct entry *e)
 int index_remove(struct index *x, uint64_t hash, struct span key)
 {
     void *root = gc_root(x->heap);
+    int err;
 
     if (x->kind == CACHE_TABLE)
         return table_remove(x->heap, root, hash, key);
-    return publish(x, hamt_remove(x->heap, x->type, root, hash, key, &root), root);
+    err = hamt_remove(x->heap, x->type, root, hash, key, &root);
+    return publish(x, err, root);
 }
 
 void index_clear(struct index *x)
@@ -74,8 +76,10 @@ unsigned index_faults(const struct index *x, index_tell_fn *tell, void *arg)
 int index_fork_child(struct index *x)
 {
     void *root = gc_root(x->heap);
+    int err;
 
     if (x->kind == CACHE_HAMT || root == NULL || !gc_frozen(x->heap, root))
         return 0;
-    return publish(x, table_copy(x->heap, x->type, root, &root), root);
+    err = table_copy(x->heap, x->type, root, &root);
+    return publish(x, err, root);
 }
