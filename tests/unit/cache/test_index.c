@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* test_index.c - trie and table against a plain array, with hashes that collide at will.
+/* test_index.c - trie and table against a plain array, with hashes that collide at
+ * will.
  *
- * Entries are objects of the heap under test whose key is their name as a number; their hash
- * is chosen by the test, so that every depth of the trie and every length of a run occurs.
+ * Entries are objects of the heap under test whose key is their name as a number; their
+ * hash is chosen by the test, so that every depth of the trie and every length of a run
+ * occurs.
  */
 #include "server/cache/index.h"
 
@@ -68,7 +70,8 @@ struct world {
     struct index index;
     int type;
     const struct hashing *hashing;
-    struct entry *entries[NAMES]; /* what should be found; kept alive by the index alone */
+    struct entry
+        *entries[NAMES]; /* what should be found; kept alive by the index alone */
     char keys[NAMES][16];
 };
 
@@ -263,8 +266,8 @@ static void removing_everything_leaves_the_empty_index(void **state)
         }
 }
 
-/* CHAMP: the same set has the same tree, whatever came and went. Compared is the size of all
- * nodes, which differs when a chain or a lone entry was left behind. */
+/* CHAMP: the same set has the same tree, whatever came and went. Compared is the size
+ * of all nodes, which differs when a chain or a lone entry was left behind. */
 static uint64_t live_after(const struct hashing *hashing, bool detour)
 {
     struct world w;
