@@ -4,14 +4,10 @@
 
 #include <errno.h>
 
+#include "gc/gc.h"
 #include "server/cache/entry.h"
 
 enum {
-    OBJECT_HEADER = 8,
-    OBJECT_GRANULE = 16,
-    SMALL_MAX = 8192, /* larger objects take whole pages */
-    PAGE = 4096,
-    CLASSES_PER_DOUBLING = 4,
     LIMIT_PERCENT_MAX = 400, /* gc.percent above it does not widen the hard limit */
     LIMIT_FLOOR = 16 << 20,
     IDS_MAX = 1 << 30,
@@ -22,25 +18,12 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
-uint64_t policy_object_bytes(uint64_t n)
-{
-    uint64_t total = n + OBJECT_HEADER;
-    uint64_t step = OBJECT_GRANULE;
-
-    if (total > SMALL_MAX)
-        return round_up(n + OBJECT_GRANULE, PAGE);
-    while (step * 2 * CLASSES_PER_DOUBLING < total)
-        step *= 2;
-    return round_up(total, step);
-}
-
 uint64_t entry_cost(uint32_t key_len, uint32_t head_len, uint64_t body_len)
 {
     uint64_t cost =
-        POLICY_ENTRY_SHARE +
-        policy_object_bytes(sizeof(struct entry) + (uint64_t)key_len + head_len);
+        POLICY_ENTRY_SHARE + gc_cost(sizeof(struct entry) + (size_t)key_len + head_len);
 
-    return body_len == 0 ? cost : cost + policy_object_bytes(body_len);
+    return body_len == 0 ? cost : cost + gc_cost(body_len);
 }
 
 int policy_admit(uint64_t held, uint64_t replaced, uint64_t cost, uint64_t limit,

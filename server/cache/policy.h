@@ -13,9 +13,6 @@ enum {
     POLICY_ENTRY_SHARE = 64,
 };
 
-/* Bytes that an object of n bytes takes in the heap: header and rounding included. */
-uint64_t policy_object_bytes(uint64_t n);
-
 /* 0 and in *ret_excess how many bytes must be evicted before an entry of `cost` may
  * come in where `held` bytes are, `replaced` of which go away with it. -E2BIG: larger
  * than the limit. */
