@@ -21,7 +21,8 @@
 #include "gc/sweep.h"
 
 /* Sealed holes beyond a quarter of the heap are used after all: copying those pages is
- * cheaper than doubling the heap. */
+ * cheaper than doubling the heap. A child does not live that long, and does what it is
+ * told. */
 enum { SEALED_PART = 4 };
 /* Chunks that one allocation sweeps before it takes fresh pages. */
 enum { SWEEP_AHEAD = 8 };
@@ -257,7 +258,7 @@ static bool holes_are_many(const struct gc_heap *heap)
     uint64_t allowed = heap->held_pages * PAGE / SEALED_PART;
     if (allowed < heap->config.min_heap_bytes)
         allowed = heap->config.min_heap_bytes;
-    return heap->hole_bytes > allowed;
+    return !heap->inherited && heap->hole_bytes > allowed;
 }
 
 bool gc_block_refill(struct gc_heap *heap, unsigned class, bool traced)
