@@ -66,8 +66,9 @@ static void *alloc_large(struct gc_heap *heap, int type, bool traced, size_t byt
         page = gc_page_alloc(heap, n, CHUNK_OF_RUNS);
     if (page == NO_PAGE)
         return at_limit(heap, bytes);
-    heap->runs[page] =
-        (struct run){ .pages = n, .traced = traced, .fresh = heap->phase == GC_SWEEP };
+    heap->runs[page] = (struct run){ .pages = n,
+                                     .traced = traced,
+                                     .fresh = gc_sweep_comes(heap, page) };
     heap->blocks[page / BLOCK_PAGES].use = BLOCK_OF_RUNS;
     heap->n_runs++;
     uintptr_t addr = heap->base + ((uintptr_t)page << PAGE_SHIFT) + GRANULE;

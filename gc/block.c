@@ -245,7 +245,7 @@ static bool open_fresh(struct gc_heap *heap, struct cursor *cursor, unsigned cla
         .use = BLOCK_OF_SLOTS,
         .class = (uint8_t) class,
         .traced = traced,
-        .fresh = heap->phase == GC_SWEEP,
+        .fresh = gc_sweep_comes(heap, page),
     };
     heap->n_blocks++;
     if (!heap->config.shared)

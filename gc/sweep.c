@@ -26,6 +26,11 @@ void gc_sweep_start(struct gc_heap *heap)
         false; /* from here on allocation uses swept blocks and fresh ones only */
 }
 
+bool gc_sweep_comes(const struct gc_heap *heap, uint32_t page)
+{
+    return heap->phase == GC_SWEEP && page / CHUNK_PAGES >= heap->sweep_chunk;
+}
+
 /* The objects of an allocation word that carry this cycle's mark in their headers. */
 static uint64_t marked_headers(const struct gc_heap *heap, uintptr_t addr,
                                uint64_t alloc)

@@ -10,6 +10,9 @@
 
 /* Call once marking is complete: nothing that is unmarked may be looked at again. */
 void gc_sweep_start(struct gc_heap *heap);
+/* Whether the running sweep has yet to come by this page: what is allocated there has
+ * to say that it is fresh. */
+bool gc_sweep_comes(const struct gc_heap *heap, uint32_t page);
 /* Sweeps one chunk; false when the phase is not SWEEP or no chunk is left. */
 bool gc_sweep_some(struct gc_heap *heap);
 

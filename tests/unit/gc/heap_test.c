@@ -2,6 +2,7 @@
 #include "tests/unit/gc/heap_test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +89,7 @@ int heap_test_in_child(struct gc_heap *heap, int (*fn)(struct gc_heap *heap, voi
     gc_fork_prepare(heap);
     pid_t pid = fork();
     if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL); /* the runner catches it */
         int err = gc_fork_child(heap);
         _exit(err ? 100 : fn(heap, arg));
     }

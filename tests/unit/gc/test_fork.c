@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NODES = 20000 };
+enum { NODES = 10000 };
 
 struct family {
     int node;
@@ -86,7 +86,7 @@ static int live_a_life(struct gc_heap *heap, void *arg)
 {
     const struct family *family = arg;
     for (int i = 0; i < 10; i++) {
-        garbage(heap, family->node, 3000);
+        garbage(heap, family->node, 1500);
         if (gc_collect(heap, GC_REASON_ASKED) || gc_verify(heap, 3, NULL, NULL) ||
             !list_is_whole(heap, NODES))
             return BROKEN;
@@ -342,7 +342,7 @@ static void a_fork_in_the_middle_of_a_cycle_loses_nothing(void **state)
 {
     (void)state;
     for (int marks = GC_MARKS_SIDE; marks <= GC_MARKS_HEADER; marks++)
-        for (unsigned stop = 0; stop < 120; stop += 7) {
+        for (unsigned stop = 0; stop < 120; stop += 13) {
             struct family family = { .config = { .schedule = GC_INCREMENTAL,
                                                  .marks = (enum gc_marks)marks,
                                                  .max_pause_ns = 1,
@@ -387,7 +387,7 @@ static void many_forks_leak_neither_memory_nor_mappings(void **state)
         heap_test_push(heap, family.node, 100);
         struct gc_stats first, last;
         long maps = 0;
-        for (int i = 0; i < 500; i++) {
+        for (int i = 0; i < 250; i++) {
             gc_fork_prepare(heap);
             pid_t pid = fork();
             if (pid == 0)

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/* test_reader.c - one writer, many readers, one mapping. */
+#include "tests/unit/gc/heap_test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BROKEN = 101 };
+
+static struct gc_heap *shared_heap(int *ret_node, struct gc_config config)
+{
+    config.shared = true;
+    config.verify = true;
+    config.readers = config.readers ? config.readers : 4;
+    struct gc_heap *heap = heap_test_new(&config);
+    *ret_node = gc_type_add(heap, &heap_test_node);
+    return heap;
+}
+
+static uint64_t live(const struct gc_heap *heap)
+{
+    struct gc_stats stats;
+    gc_get_stats(heap, &stats);
+    return stats.live_bytes;
+}
+
+/* ---- what a child may do
+ * ------------------------------------------------------------------ */
+
+static int write_to_heap(struct gc_heap *heap, void *arg)
+{
+    (void)arg;
+    struct heap_test_node *n = gc_root(heap);
+    n->value = 1; /* must not come back */
+    return 0;
+}
+
+static int make_writable(struct gc_heap *heap, void *arg)
+{
+    (void)arg;
+    const void *start, *end;
+    gc_range(heap, &start, &end);
+    int err = mprotect((void *)(uintptr_t)start, 4096, PROT_READ | PROT_WRITE);
+    return err && errno == EACCES ? 0 : BROKEN;
+}
+
+static int owner_calls(struct gc_heap *heap, void *arg)
+{
+    (void)arg;
+    gc_safepoint(heap);
+    return !gc_step(heap, 1) && gc_collect(heap, GC_REASON_ASKED) == -EPERM ? 0
+                                                                            : BROKEN;
+}
+
+static int allocate(struct gc_heap *heap, void *arg)
+{
+    (void)arg;
+    return gc_alloc(heap, GC_BYTES, 1) ? 0 : BROKEN;
+}
+
+static void a_child_can_neither_write_nor_make_the_heap_writable(void **state)
+{
+    (void)state;
+    int node;
+    struct gc_heap *heap = shared_heap(&node, (struct gc_config){ 0 });
+    heap_test_push(heap, node, 100);
+    int status = heap_test_in_child(heap, write_to_heap, NULL);
+    /* A sanitizer turns the signal into an exit code. */
+    check_true(status != 0, "status %d", status);
+    check_int(heap_test_in_child(heap, make_writable, NULL), 0);
+    check_int(heap_test_in_child(heap, owner_calls, NULL), 0);
+    status = heap_test_in_child(heap, allocate, NULL);
+    check_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %d", status);
+    struct heap_test_node *n = gc_root(heap);
+    check_uint(n->value, 0);
+    gc_free(heap);
+}
+
+/* A child that obeys one letter at a time and answers each. */
+struct child {
+    pid_t pid;
+    int to, from;
+};
+
+static int obey(struct gc_heap *heap, int in, int out, unsigned seat)
+{
+    struct gc_reader *reader = gc_reader_open(heap, seat);
+    const struct heap_test_node *root = NULL;
+    int pin = -1;
+    char c, answer;
+    if (!reader)
+        return BROKEN;
+    while (read(in, &c, 1) == 1) {
+        answer = 'y';
+        if (c == 'e')
+            root = gc_reader_enter(reader);
+        else if (c == 'l')
+            gc_reader_leave(reader);
+        else if (c == 'p')
+            pin = gc_pin(reader, root);
+        else if (c == 'u')
+            gc_unpin(reader, pin);
+        else if (c == 'r')
+            answer = (char)(root ? root->value : 0);
+        if (write(out, &answer, 1) != 1)
+            return BROKEN;
+    }
+    return 0;
+}
+
+static struct child start_child(struct gc_heap *heap, unsigned seat)
+{
+    int to[2], from[2];
+    check_true(pipe(to) == 0 && pipe(from) == 0);
+    gc_fork_prepare(heap);
+    struct child child = { .pid = fork(), .to = to[1], .from = from[0] };
+    if (child.pid == 0) {
+        close(to[1]);
+        close(from[0]);
+        _exit(gc_fork_child(heap) ? BROKEN : obey(heap, to[0], from[1], seat));
+    }
+    gc_fork_parent(heap);
+    close(to[0]);
+    close(from[1]);
+    return child;
+}
+
+static int tell(struct child *child, char c)
+{
+    char answer = 0;
+    check_int(write(child->to, &c, 1), 1);
+    check_int(read(child->from, &answer, 1), 1);
+    return answer;
+}
+
+static void end_child(struct child *child, int want_signal)
+{
+    int status;
+    if (want_signal)
+        kill(child->pid, want_signal);
+    close(child->to);
+    close(child->from);
+    check_int(waitpid(child->pid, &status, 0), child->pid);
+    check_int(status, want_signal);
+}
+
+static void publish_value(struct gc_heap *heap, int node, uint64_t value)
+{
+    struct heap_test_node *n = heap_test_cons(heap, node, NULL);
+    n->value = value;
+    gc_publish(heap, n);
+}
+
+static void a_child_sees_what_is_published_after_its_fork(void **state)
+{
+    (void)state;
+    int node;
+    struct gc_heap *heap = shared_heap(&node, (struct gc_config){ 0 });
+    publish_value(heap, node, 1);
+    struct child child = start_child(heap, 0);
+    for (int i = 2; i < 50; i++) {
+        publish_value(heap, node, (uint64_t)i);
+        tell(&child, 'e');
+        check_int(tell(&child, 'r'), i);
+        tell(&child, 'l');
+    }
+    end_child(&child, 0);
+    gc_free(heap);
+}
+
+static void a_reader_in_an_old_epoch_delays_the_sweep_and_nothing_else(void **state)
+{
+    (void)state;
+    int node;
+    struct gc_heap *heap = shared_heap(&node, (struct gc_config){ .stress = true });
+    uint64_t one = gc_cost(sizeof(struct heap_test_node));
+    publish_value(heap, node, 7);
+    struct child child = start_child(heap, 2);
+    tell(&child, 'e');
+    publish_value(heap, node, 8);
+    check_uint(gc_reader_lag(heap, 2), 0);
+    check_int(gc_collect(heap, GC_REASON_ASKED), -EAGAIN);
+    check_uint(gc_reader_lag(heap, 2), 1);
+    for (int i = 0; i < 20; i++) {
+        publish_value(heap, node, 9); /* the owner goes on */
+        gc_safepoint(heap);
+    }
+    check_int(tell(&child, 'r'), 7, "what the reader holds is not freed");
+    struct gc_stats stats;
+    gc_get_stats(heap, &stats);
+    check_int(stats.phase, GC_FINISH);
+    check_true(stats.grace_waits >= 20);
+    tell(&child, 'l');
+    gc_safepoint(heap);
+    gc_get_stats(heap, &stats);
+    check_int(stats.phase, GC_IDLE);
+    check_int(gc_collect(heap, GC_REASON_ASKED), 0);
+    check_uint(live(heap), one);
+    end_child(&child, 0);
+    gc_free(heap);
+}
+
+static void a_pin_keeps_an_object_until_it_is_dropped(void **state)
+{
+    (void)state;
+    int node;
+    struct gc_heap *heap = shared_heap(&node, (struct gc_config){ .stress = true });
+    uint64_t one = gc_cost(sizeof(struct heap_test_node));
+    publish_value(heap, node, 7);
+    struct child child = start_child(heap, 3);
+    tell(&child, 'e');
+    tell(&child, 'p');
+    tell(&child, 'l');
+    publish_value(heap, node, 8);
+    check_int(gc_collect(heap, GC_REASON_ASKED), 0);
+    check_uint(live(heap), 2 * one);
+    check_uint(gc_reader_pins(heap, 3), 1);
+    check_int(tell(&child, 'r'), 7);
+    tell(&child, 'u');
+    check_int(gc_collect(heap, GC_REASON_ASKED), 0);
+    check_uint(live(heap), one);
+    check_int(tell(&child, 'r') & 0xff, 0xdb, "the collector really took it");
+    end_child(&child, 0);
+    gc_free(heap);
+}
+
+static void a_reader_that_is_killed_or_stopped_blocks_nobody(void **state)
+{
+    (void)state;
+    static const int signals[] = { SIGKILL, SIGSTOP };
+    for (size_t i = 0; i < TEST_COUNT(signals); i++) {
+        int node;
+        struct gc_heap *heap = shared_heap(&node, (struct gc_config){ 0 });
+        uint64_t one = gc_cost(sizeof(struct heap_test_node));
+        publish_value(heap, node, 7);
+        struct child child = start_child(heap, 1);
+        tell(&child, 'e');
+        tell(&child, 'p');
+        if (signals[i] == SIGSTOP) {
+            int status;
+            kill(child.pid, SIGSTOP);
+            check_int(waitpid(child.pid, &status, WUNTRACED), child.pid);
+        }
+        publish_value(heap, node, 8);
+        check_int(gc_collect(heap, GC_REASON_ASKED), -EAGAIN);
+        for (int n = 0; n < 100; n++) {
+            publish_value(heap, node, 9);
+            gc_safepoint(heap);
+            check_int(gc_collect(heap, GC_REASON_ASKED), -EAGAIN);
+        }
+        check_null(gc_reader_open(heap, 1), "a dead reader's seat is not clean");
+        end_child(&child, SIGKILL);
+        gc_reader_clear(heap, 1);
+        check_int(gc_collect(heap, GC_REASON_ASKED), 0);
+        check_uint(live(heap), one);
+        struct gc_reader *next = gc_reader_open(heap, 1);
+        check_not_null(next);
+        gc_reader_close(next);
+        gc_free(heap);
+    }
+}
+
+static void pins_end_at_their_number_and_come_back(void **state)
+{
+    (void)state;
+    int node;
+    struct gc_heap *heap =
+        shared_heap(&node, (struct gc_config){ .pins_per_reader = 3 });
+    publish_value(heap, node, 1);
+    struct gc_reader *reader = gc_reader_open(heap, 0);
+    const void *obj = gc_reader_enter(reader);
+    int pins[3];
+    for (int i = 0; i < 3; i++) {
+        pins[i] = gc_pin(reader, obj);
+        check_true(pins[i] >= 0 && pins[i] < 3);
+    }
+    check_int(gc_pin(reader, obj), -ENOSPC);
+    gc_unpin(reader, pins[1]);
+    check_int(gc_pin(reader, obj), pins[1]);
+    gc_reader_leave(reader);
+    gc_reader_close(reader);
+    check_uint(gc_reader_pins(heap, 0), 0);
+    gc_free(heap);
+}
+
+/* ---- readers at full speed
+ * ------------------------------------------------------------------- */
+
+enum { LENGTH = 40, ROUNDS = 1500 };
+
+/* A list of LENGTH nodes that all carry the same value and agree with their bytes. */
+static struct heap_test_node *whole_list(struct gc_heap *heap, int node, uint64_t value)
+{
+    struct heap_test_node *list = NULL;
+    for (int i = 0; i < LENGTH; i++) {
+        struct heap_test_node *n = heap_test_cons(heap, node, list);
+        size_t bytes = 16 + (value * 31 + (uint64_t)i * 101) % (i % 10 ? 300 : 12000);
+        n->bytes = gc_alloc(heap, GC_BYTES, bytes);
+        memset(n->bytes, (int)(value & 0x7f), bytes);
+        n->value = value;
+        list = n;
+    }
+    return list;
+}
+
+static bool node_is_whole(const struct heap_test_node *n, uint64_t value)
+{
+    const unsigned char *b = n->bytes;
+    size_t last = gc_size(b) - 1;
+    return n->value == value && b[0] == (value & 0x7f) && b[last] == (value & 0x7f);
+}
+
+struct race {
+    struct gc_heap *heap;
+    _Atomic int *stop;
+    unsigned seat;
+    uint64_t rounds;
+    bool ok;
+};
+
+static bool read_once(struct gc_reader *reader, const struct heap_test_node **pinned,
+                      int *pin, uint64_t round)
+{
+    const struct heap_test_node *root = gc_reader_enter(reader);
+    int length = 0;
+    for (const struct heap_test_node *n = root; n; n = n->next, length++)
+        if (!node_is_whole(n, root->value))
+            return false;
+    if (*pin >= 0 && round % 5 == 0) {
+        if (!node_is_whole(*pinned, (*pinned)->value) || (*pinned)->value > root->value)
+            return false;
+        gc_unpin(reader, *pin);
+        *pin = -1;
+    } else if (*pin < 0) {
+        *pin = gc_pin(reader, root);
+        *pinned = root;
+    }
+    gc_reader_leave(reader);
+    return length == LENGTH && *pin >= -1;
+}
+
+static void *race_reader(void *arg)
+{
+    struct race *race = arg;
+    struct gc_reader *reader = gc_reader_open(race->heap, race->seat);
+    const struct heap_test_node *pinned = NULL;
+    int pin = -1;
+    race->ok = reader != NULL;
+    while (race->ok && !atomic_load(race->stop))
+        race->ok = read_once(reader, &pinned, &pin, race->rounds++);
+    gc_reader_close(reader);
+    return NULL;
+}
+
+static void race_owner(struct gc_heap *heap, int node)
+{
+    for (uint64_t i = 1; i <= ROUNDS; i++) {
+        gc_publish(heap, whole_list(heap, node, i));
+        gc_safepoint(heap);
+        if (i % 16 == 0)
+            gc_collect(heap, GC_REASON_ASKED);
+    }
+}
+
+static void threads_that_read_while_the_owner_collects_see_whole_lists(void **state)
+{
+    (void)state;
+    for (int schedule = GC_STW; schedule <= GC_INCREMENTAL; schedule++) {
+        int node;
+        struct gc_heap *heap = shared_heap(
+            &node, (struct gc_config){ .schedule = (enum gc_schedule)schedule,
+                                       .max_pause_ns = 20000,
+                                       .min_heap_bytes = 1 << 16 });
+        gc_publish(heap, whole_list(heap, node, 0));
+        _Atomic int stop = 0;
+        pthread_t threads[2];
+        struct race races[2];
+        for (unsigned i = 0; i < 2; i++) {
+            races[i] = (struct race){ .heap = heap, .stop = &stop, .seat = i };
+            check_int(pthread_create(&threads[i], NULL, race_reader, &races[i]), 0);
+        }
+        race_owner(heap, node);
+        atomic_store(&stop, 1);
+        struct gc_stats stats;
+        gc_get_stats(heap, &stats);
+        for (unsigned i = 0; i < 2; i++) {
+            pthread_join(threads[i], NULL);
+            check_true(races[i].ok, "reader %u in round %ju", i,
+                       (uintmax_t)races[i].rounds);
+        }
+        check_int(gc_collect(heap, GC_REASON_ASKED), 0);
+        check_true(stats.cycles > 20, "%ju cycles", (uintmax_t)stats.cycles);
+        gc_free(heap);
+    }
+}
+
+static void processes_that_read_while_the_owner_collects_see_whole_lists(void **state)
+{
+    (void)state;
+    int node;
+    struct gc_heap *heap = shared_heap(&node, (struct gc_config){ .stress = true });
+    _Atomic int *stop =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    gc_publish(heap, whole_list(heap, node, 0));
+    pid_t pids[2];
+    for (unsigned i = 0; i < 2; i++) {
+        gc_fork_prepare(heap);
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            struct race race = { .heap = heap, .stop = stop, .seat = i };
+            if (gc_fork_child(heap))
+                _exit(BROKEN);
+            race_reader(&race);
+            _exit(race.ok ? 0 : BROKEN);
+        }
+        gc_fork_parent(heap);
+    }
+    race_owner(heap, node);
+    atomic_store(stop, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        int status;
+        check_int(waitpid(pids[i], &status, 0), pids[i]);
+        check_int(status, 0, "reader %u", i);
+    }
+    munmap((void *)(uintptr_t)stop, 4096);
+    gc_free(heap);
+}
+
+static int fork_time_stays(struct gc_heap *heap, void *arg)
+{
+    const void *start, *end;
+    (void)arg;
+    gc_range(heap, &start, &end);
+    long pages = gc_pretouch(heap, GC_PRETOUCH_READ);
+    return pages == ((const char *)end - (const char *)start) / 4096 ? 0 : BROKEN;
+}
+
+static void page_tables_of_a_child_are_filled_on_request(void **state)
+{
+    (void)state;
+    int node;
+    struct gc_heap *heap = shared_heap(&node, (struct gc_config){ 0 });
+    for (int i = 0; i < 1000; i++)
+        heap_test_push(heap, node, 5000);
+    check_int(heap_test_in_child(heap, fork_time_stays, NULL), 0);
+    gc_free(heap);
+}
+
+TEST_MAIN(test(a_child_can_neither_write_nor_make_the_heap_writable),
+          test(a_child_sees_what_is_published_after_its_fork),
+          test(a_reader_in_an_old_epoch_delays_the_sweep_and_nothing_else),
+          test(a_pin_keeps_an_object_until_it_is_dropped),
+          test(a_reader_that_is_killed_or_stopped_blocks_nobody),
+          test(pins_end_at_their_number_and_come_back),
+          test(threads_that_read_while_the_owner_collects_see_whole_lists),
+          test(processes_that_read_while_the_owner_collects_see_whole_lists),
+          test(page_tables_of_a_child_are_filled_on_request))
