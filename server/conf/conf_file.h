@@ -10,9 +10,9 @@
 struct options;
 struct option_error;
 
-/* 0, or a negative errno with a sentence that begins with "FILE:LINE: " whenever there is a
- * line; options may then hold part of the file: throw them away. Read the file before the
- * settings of the command line, so that those win. */
+/* 0, or a negative errno with a sentence that begins with "FILE:LINE: " whenever there
+ * is a line; options may then hold part of the file: throw them away. Read the file
+ * before the settings of the command line, so that those win. */
 int conf_file_read(struct options *, const char *path, struct option_error *ret_error);
 
 #endif

@@ -13,7 +13,7 @@ static int digits(struct list *head)
 {
     int n = 0;
 
-    list_each(it, head)
+    list_each (it, head)
         n = n * 10 + list_entry(it, struct item, link)->value;
     return n;
 }

@@ -25,80 +25,86 @@ static void defaults_are_those_of_the_table(void **state)
     options_free(NULL);
 }
 
+static const struct setting {
+    const char *name, *text;
+    int want;
+} settings[] = {
+    { "slots", "0", 0 },
+    { "slots", "128", 0 },
+    { "slots", "129", -ERANGE },
+    { "slots", "-1", -EINVAL },
+    { "slots", "", -EINVAL },
+    { "slots", " 4", -EINVAL },
+    { "slots", "4x", -EINVAL },
+    { "slots", "99999999999999999999", -ERANGE },
+    { "fork.rate", "0", 0 },
+    { "fork.rate", "100000", 0 },
+    { "fork.rate", "100001", -ERANGE },
+    { "request_line_max", "64", 0 },
+    { "request_line_max", "63", -ERANGE },
+    { "request_line_max", "1m", 0 },
+    { "request_line_max", "1048577", -ERANGE },
+    { "request_line_max", "2kb", -EINVAL },
+    { "cache_bytes", "1t", 0 },
+    { "cache_bytes", "2t", -ERANGE },
+    { "keepalive_timeout", "1ms", 0 },
+    { "keepalive_timeout", "0", -ERANGE },
+    { "keepalive_timeout", "500us", -EINVAL },
+    { "keepalive_timeout", "1500us", -EINVAL },
+    { "keepalive_timeout", "24h", 0 },
+    { "keepalive_timeout", "86400001ms", -ERANGE },
+    { "keepalive_timeout", "30", -EINVAL },
+    { "gc.max_pause", "10us", 0 },
+    { "gc.max_pause", "9us", -ERANGE },
+    { "gc.max_pause", "9999ns", -EINVAL },
+    { "gc.max_pause", "1s", 0 },
+    { "gc.decay", "0", 0 },
+    { "synthetic.sigma", "0.0", 0 },
+    { "synthetic.sigma", "4", 0 },
+    { "synthetic.sigma", "4.01", -ERANGE },
+    { "synthetic.sigma", "1e0", -EINVAL },
+    { "synthetic.seed", "9223372036854775807", 0 },
+    { "synthetic.seed", "9223372036854775808", -ERANGE },
+    { "server_timing", "on", 0 },
+    { "server_timing", "yes", -EINVAL },
+    { "server_timing", "1", -EINVAL },
+    { "mode", "arena", 0 },
+    { "mode", "Arena", -EINVAL },
+    { "mode", "unset", -EINVAL },
+    { "mode", "", -EINVAL },
+    { "heap", "private", 0 },
+    { "root", "", -EINVAL },
+    { "root", "a\nb", -EINVAL },
+    { "root", "/srv/www", 0 },
+    { "pid_file", "", 0 },
+};
+
+/* A refused value changes nothing and leaves no source. */
+static void check_setting(const struct setting *s)
+{
+    struct options *o = options_new();
+    struct options *before = options_new();
+    const struct option_desc *d = option_find(s->name);
+    struct option_error error = { "" };
+    int err = options_set(o, s->name, s->text, "-o", &error);
+
+    check_int(err, s->want, "%s = '%s'", s->name, s->text);
+    if (err != 0) {
+        check_true(option_equal(o, before, d), "%s = '%s' changed it", s->name,
+                   s->text);
+        check_null(o->sources[d - option_table].where);
+        check_not_null(strstr(error.text, s->name), "%s", error.text);
+        check_not_null(strstr(error.text, "allowed: "), "%s", error.text);
+    }
+    options_free(o);
+    options_free(before);
+}
+
 static void each_kind_takes_its_limits_and_refuses_what_lies_beyond(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name, *text;
-        int want;
-    } cases[] = {
-        { "slots", "0", 0 },
-        { "slots", "128", 0 },
-        { "slots", "129", -ERANGE },
-        { "slots", "-1", -EINVAL },
-        { "slots", "", -EINVAL },
-        { "slots", " 4", -EINVAL },
-        { "slots", "4x", -EINVAL },
-        { "slots", "99999999999999999999", -ERANGE },
-        { "fork.rate", "0", 0 },
-        { "fork.rate", "100000", 0 },
-        { "fork.rate", "100001", -ERANGE },
-        { "request_line_max", "64", 0 },
-        { "request_line_max", "63", -ERANGE },
-        { "request_line_max", "1m", 0 },
-        { "request_line_max", "1048577", -ERANGE },
-        { "request_line_max", "2kb", -EINVAL },
-        { "cache_bytes", "1t", 0 },
-        { "cache_bytes", "2t", -ERANGE },
-        { "keepalive_timeout", "1ms", 0 },
-        { "keepalive_timeout", "0", -ERANGE },
-        { "keepalive_timeout", "500us", -EINVAL },
-        { "keepalive_timeout", "1500us", -EINVAL },
-        { "keepalive_timeout", "24h", 0 },
-        { "keepalive_timeout", "86400001ms", -ERANGE },
-        { "keepalive_timeout", "30", -EINVAL },
-        { "gc.max_pause", "10us", 0 },
-        { "gc.max_pause", "9us", -ERANGE },
-        { "gc.max_pause", "9999ns", -EINVAL },
-        { "gc.max_pause", "1s", 0 },
-        { "gc.decay", "0", 0 },
-        { "synthetic.sigma", "0.0", 0 },
-        { "synthetic.sigma", "4", 0 },
-        { "synthetic.sigma", "4.01", -ERANGE },
-        { "synthetic.sigma", "1e0", -EINVAL },
-        { "synthetic.seed", "9223372036854775807", 0 },
-        { "synthetic.seed", "9223372036854775808", -ERANGE },
-        { "server_timing", "on", 0 },
-        { "server_timing", "yes", -EINVAL },
-        { "server_timing", "1", -EINVAL },
-        { "mode", "arena", 0 },
-        { "mode", "Arena", -EINVAL },
-        { "mode", "unset", -EINVAL },
-        { "mode", "", -EINVAL },
-        { "heap", "private", 0 },
-        { "root", "", -EINVAL },
-        { "root", "a\nb", -EINVAL },
-        { "root", "/srv/www", 0 },
-        { "pid_file", "", 0 },
-    };
-    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
-        struct options *o = options_new();
-        struct options *before = options_new();
-        const struct option_desc *d = option_find(cases[i].name);
-        struct option_error error = { "" };
-        int err = options_set(o, cases[i].name, cases[i].text, "-o", &error);
-
-        check_int(err, cases[i].want, "%s = '%s'", cases[i].name, cases[i].text);
-        if (err != 0) {
-            check_true(option_equal(o, before, d), "%s = '%s' changed it",
-                       cases[i].name, cases[i].text);
-            check_null(o->sources[d - option_table].where);
-            check_not_null(strstr(error.text, cases[i].name), "%s", error.text);
-            check_not_null(strstr(error.text, "allowed: "), "%s", error.text);
-        }
-        options_free(o);
-        options_free(before);
-    }
+    for (size_t i = 0; i < TEST_COUNT(settings); i++)
+        check_setting(&settings[i]);
 }
 
 static void an_error_names_place_value_and_what_is_allowed(void **state)
