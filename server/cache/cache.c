@@ -38,6 +38,9 @@ static const char *refusal(const struct cache_config *config)
     if (config->heap.shared && config->recency == CACHE_INLINE)
         return "a reader of a shared heap cannot write to it: it needs cache.recency = "
                "side";
+    if (config->heap.verify && config->recency == CACHE_INLINE &&
+        config->heap.after_fork == GC_ARENA)
+        return "heap.verify finds that recency = inline writes to frozen entries";
     return NULL;
 }
 

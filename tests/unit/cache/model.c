@@ -102,6 +102,7 @@ void model_reopen(struct model *m, unsigned seat)
 {
     for (size_t i = 0; i < MODEL_PINS; i++)
         m->pins[i].pin = -1;
+    m->versions_at_fork = m->versions;
     m->reader = cache_reader_open(m->cache, seat);
     CHECK(m->reader != NULL);
 }
@@ -113,6 +114,11 @@ void model_close(struct model *m)
             cache_unpin(m->reader, m->pins[i].pin);
     cache_reader_close(m->reader);
     m->reader = NULL;
+}
+
+void model_told(struct model *m, unsigned name)
+{
+    sieve_model_visit(&m->queue, name);
 }
 
 static void drop(struct model *m, unsigned name)
@@ -194,8 +200,11 @@ const char *model_find(struct model *m, unsigned name)
     else if (e != NULL)
         maybe_pin(m, e, name);
     cache_leave(m->reader);
-    if (why == NULL && e != NULL)
+    if (why == NULL && e != NULL) {
         sieve_model_visit(&m->queue, name);
+        if (m->names[name].version <= m->versions_at_fork)
+            m->names[name].told = true;
+    }
     return why;
 }
 

@@ -33,9 +33,11 @@ struct model {
         bool in;
         uint32_t version;
         uint64_t cost;
+        bool told; /* in a child: hit while it was still the master's entry */
     } names[MODEL_NAMES];
     uint64_t held, limit;
     uint32_t versions; /* given so far */
+    uint32_t versions_at_fork;
     struct model_pin pins[MODEL_PINS];
     char why[256];
 };
@@ -51,8 +53,10 @@ struct span model_key(unsigned name); /* static buffer */
 void model_open(struct model *, struct cache *, unsigned seat, size_t limit,
                 uint64_t seed);
 void model_close(struct model *); /* reader and pins */
-/* In a child: the reader of the parent is not ours. */
+/* In a child: the reader of the parent and its pins are not ours. */
 void model_reopen(struct model *, unsigned seat);
+/* In the master: a child has hit this name. */
+void model_told(struct model *, unsigned name);
 
 /* A random operation, compared; each with its consequences for the queue. */
 const char *model_step(struct model *);

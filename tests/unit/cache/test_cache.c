@@ -150,6 +150,21 @@ static void combinations_that_cannot_work_are_refused_with_the_reason(void **sta
     cache_free(NULL);
 }
 
+static void a_check_of_frozen_bytes_is_refused_where_hits_write_them(void **state)
+{
+    struct cache_config config = plain_config();
+    const char *why = NULL;
+
+    (void)state;
+    config.recency = CACHE_INLINE;
+    config.heap.after_fork = GC_ARENA;
+    config.heap.verify = true;
+    check_null(cache_new(&config, &why));
+    check_not_null(why);
+    config.heap.verify = false;
+    cache_free(open_cache(&config));
+}
+
 static struct cache_record record_of(const char *key, size_t body_n)
 {
     static char body[1 << 20];
@@ -466,6 +481,7 @@ static void verify_tells_what_is_broken(void **state)
 
 TEST_MAIN(test(every_combination_agrees_with_the_model),
           test(combinations_that_cannot_work_are_refused_with_the_reason),
+          test(a_check_of_frozen_bytes_is_refused_where_hits_write_them),
           test(an_entry_as_large_as_the_limit_fits_and_one_more_byte_does_not),
           test(a_record_that_is_not_one_is_refused),
           test(the_cost_is_what_the_heap_spends),
