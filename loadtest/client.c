@@ -77,13 +77,13 @@ static uint64_t read_queued_ns(void)
     return sscanf(text, "%llu %llu", &ran, &queued) == 2 ? queued : 0;
 }
 
-static struct client_usage usage_now(void)
+static struct client_usage usage_now(const struct client *client)
 {
     struct rusage r;
     getrusage(RUSAGE_THREAD, &r);
     return (struct client_usage){
         .wall_ns = clock_ns(),
-        .cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID),
+        .cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - client->spun_ns,
         .queued_ns = read_queued_ns(),
         .preempted = (uint64_t)r.ru_nivcsw,
         .minor_faults = (uint64_t)r.ru_minflt,
@@ -91,9 +91,10 @@ static struct client_usage usage_now(void)
     };
 }
 
-static struct client_usage usage_since(const struct client_usage *before)
+static struct client_usage usage_since(const struct client *client,
+                                       const struct client_usage *before)
 {
-    struct client_usage now = usage_now();
+    struct client_usage now = usage_now(client);
     return (struct client_usage){
         .wall_ns = now.wall_ns - before->wall_ns,
         .cpu_ns = now.cpu_ns - before->cpu_ns,
@@ -163,14 +164,14 @@ static void measure(struct client *client)
 {
     const struct client_config *config = client->config;
     uint64_t start = atomic_load(&client->group->start_ns);
-    struct client_usage before = usage_now();
+    struct client_usage before = usage_now(client);
     client->opened = count_open(client);
     tally_reset(recorder_tally(&client->recorder));
     begin_plan(client, start, config->duration_ns, PLAN, REQUESTS);
     client_loop(client, start + config->duration_ns + config->timeout_ns, true);
     client->end_ns = client->pacer.end_ns;
     abandon_rest(client);
-    client->usage = usage_since(&before);
+    client->usage = usage_since(client, &before);
 }
 
 void *client_main(void *arg)

@@ -36,6 +36,7 @@ struct client_config {
     uint64_t warmup_ns;
     uint64_t duration_ns;
     uint64_t interval_ns; /* of swapping tallies */
+    uint64_t spin_ns;     /* poll instead of sleeping this long before a request */
 };
 
 /* The gates of a run: all have tried to connect; all are warm and the start is set. */
@@ -52,7 +53,7 @@ struct client_group {
 /* What the generator itself spent during the measured time. */
 struct client_usage {
     uint64_t wall_ns;
-    uint64_t cpu_ns;
+    uint64_t cpu_ns;    /* without what was spent polling */
     uint64_t queued_ns; /* runnable, but waiting for a processor */
     uint64_t preempted; /* involuntary context switches */
     uint64_t minor_faults;
@@ -76,9 +77,10 @@ struct client {
     uint64_t end_ns;     /* of the measured time, once it is over */
     bool backlog_noted;
     struct client_usage usage;
-    uint64_t turn; /* of the loop */
-    char *buffer;  /* CLIENT_READ_SIZE, for reading */
-    char *request; /* TARGET_REQUEST_MAX, for the next one */
+    uint64_t spun_ns; /* polling, with nothing to do */
+    uint64_t turn;    /* of the loop */
+    char *buffer;     /* CLIENT_READ_SIZE, for reading */
+    char *request;    /* TARGET_REQUEST_MAX, for the next one */
 };
 
 int client_init(struct client *client, const struct client_config *config,

@@ -28,6 +28,8 @@ static const struct arg run_args[] = {
       "the same load before the measured time, not counted (0s)" },
     { 'T', "timeout", ARG_TIME, AT(timeout_ns), MS, 3600 * SECOND, "TIME",
       "give a request up this long after it was sent (2s)" },
+    { 0, "spin", ARG_TIME, AT(spin_ns), 0, 10 * MS, "TIME",
+      "poll instead of sleeping this long before a request is due (0s)" },
     { 'H', "header", ARG_LIST, AT(headers), 0, 0, "'NAME: VALUE'",
       "add a header to each request" },
     { 'L', "latency", ARG_FLAG, AT(latency), 0, 0, NULL, "print percentiles" },

@@ -11,6 +11,7 @@ struct options {
     uint64_t duration_ns;
     uint64_t warmup_ns;
     uint64_t timeout_ns;
+    uint64_t spin_ns;
     double rate; /* 0: closed loop */
     bool constant;
     bool latency;

@@ -15,6 +15,7 @@
 #include "loadtest/run.h"
 #include "loadtest/selfcheck.h"
 #include "loadtest/summary.h"
+#include "server/base/clock.h"
 
 static const char usage[] =
     "usage: cowload [options] URL\n"
@@ -23,6 +24,7 @@ static const char usage[] =
 /* What the watcher of a run needs. */
 struct plain {
     const struct options *options;
+    struct run_config config;
     FILE *hlog; /* NULL: not asked for */
     int hlog_error;
     bool terminal;
@@ -63,17 +65,18 @@ static void on_interval(void *arg, const struct run_interval *interval)
     log_series(plain, "LAG", interval, &interval->tally->lag);
 }
 
-static void on_tick(void *arg, double elapsed_s)
+static bool on_tick(void *arg, double elapsed_s)
 {
     struct plain *plain = arg;
     if (!plain->terminal)
-        return;
+        return true;
     if (elapsed_s < 0)
         fprintf(stderr, "\r\033[K  getting ready");
     else
         fprintf(stderr, "\r\033[K  %.0fs of %.0fs, %llu requests", elapsed_s,
                 (double)plain->options->duration_ns / 1e9,
                 (unsigned long long)plain->requests);
+    return true;
 }
 
 /* --- before it runs --- */
@@ -103,7 +106,8 @@ static struct run_config config_of(struct plain *plain, const struct target *tar
             .timeout_ns = options->timeout_ns,
             .warmup_ns = options->warmup_ns,
             .duration_ns = options->duration_ns,
-            .interval_ns = 1000000000,
+            .interval_ns = CLOCK_NS_PER_S,
+            .spin_ns = options->spin_ns,
         },
         .watch = {
             .on_start = on_start,
@@ -142,28 +146,10 @@ static int close_hlog(struct plain *plain)
     return err;
 }
 
-static struct selfcheck check_result(const struct options *options,
-                                     const struct run_result *result)
-{
-    const struct tally_counts *counts = &result->tally.counts;
-    struct selfcheck_facts facts = {
-        .open_loop = options->rate > 0,
-        .planned = counts->planned,
-        .backlog = counts->backlog,
-        .responses = counts->ok + counts->http_errors,
-        .lag_ns = hist_percentile(&result->tally.lag, 999, 1000),
-        .latency_ns = hist_percentile(&result->all, 999, 1000),
-        .busiest = result->busiest,
-        .connections = (unsigned)options->connections,
-        .opened = result->opened,
-    };
-    return selfcheck_run(&facts);
-}
-
 static int report(struct plain *plain, const struct run_result *result)
 {
     const struct options *options = plain->options;
-    struct selfcheck check = check_result(options, result);
+    struct selfcheck check = run_check(&plain->config, result);
     if (plain->terminal)
         fprintf(stderr, "\r\033[K");
     summary_print(stdout, options, result, &check);
@@ -186,9 +172,9 @@ static int run(struct plain *plain, const struct target *target)
 {
     char error[RUN_ERROR_MAX];
     struct run_result result;
-    struct run_config config = config_of(plain, target);
+    plain->config = config_of(plain, target);
     summary_begin(stdout, plain->options);
-    if (run_load(&config, &result, error) < 0) {
+    if (run_load(&plain->config, &result, error) < 0) {
         if (plain->terminal)
             fprintf(stderr, "\r\033[K");
         return fail(error);

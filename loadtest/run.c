@@ -45,6 +45,24 @@ double run_rate(const struct run_result *result)
                : 0;
 }
 
+struct selfcheck run_check(const struct run_config *config,
+                           const struct run_result *result)
+{
+    const struct tally_counts *counts = &result->tally.counts;
+    struct selfcheck_facts facts = {
+        .open_loop = config->client.rate > 0,
+        .planned = counts->planned,
+        .backlog = counts->backlog,
+        .responses = counts->ok + counts->http_errors,
+        .lag_ns = hist_percentile(&result->tally.lag, 999, 1000),
+        .latency_ns = hist_percentile(&result->all, 999, 1000),
+        .busiest = result->busiest,
+        .connections = config->client.connections,
+        .opened = result->opened,
+    };
+    return selfcheck_run(&facts);
+}
+
 /* --- set-up and its undoing --- */
 
 static void run_free(struct run *run)
@@ -126,13 +144,15 @@ static bool all_full(struct run *run)
 }
 
 /* Ends an interval: adds it to the result and shows it to the watcher. */
-static void end_interval(struct run *run, uint64_t to_ns)
+static void end_interval(struct run *run, uint64_t to_ns, bool last)
 {
     const struct run_watch *watch = &run->config->watch;
     uint64_t start = atomic_load(&run->group.start_ns);
     struct hist all;
     tally_merge(&run->result.tally, &run->interval);
-    if (watch->on_interval != NULL && tally_all(&run->interval, &all) == 0) {
+    bool empty = run->interval.ok.total + run->interval.bad.total == 0;
+    if (watch->on_interval != NULL && !(empty && last) &&
+        tally_all(&run->interval, &all) == 0) {
         struct run_interval interval = {
             .start_s = (double)(run->interval_from_ns - start) / 1e9,
             .length_s = (double)(to_ns - run->interval_from_ns) / 1e9,
@@ -163,7 +183,7 @@ static void collect_full(struct run *run)
         tally_merge(&run->interval, tally);
         recorder_done(recorder);
     }
-    end_interval(run, to_ns);
+    end_interval(run, to_ns, false);
 }
 
 /* After the threads were joined: everything that is still with them. */
@@ -174,22 +194,14 @@ static void collect_rest(struct run *run)
         tally_merge(&run->interval, &recorder->sets[0]);
         tally_merge(&run->interval, &recorder->sets[1]);
     }
-    end_interval(run, clock_ns());
+    end_interval(run, clock_ns(), true);
 }
 
 /* --- while it runs --- */
 
-static void wait_tick(struct run *run, uint64_t length_ns)
+/* The first request to stop lets what was sent come to its end; the second does not. */
+static void stop(struct run *run)
 {
-    struct timespec tick = { .tv_nsec = (long)length_ns };
-    sigset_t set;
-    sigemptyset(&set);
-    if (run->config->stop_on_signal) {
-        sigaddset(&set, SIGINT);
-        sigaddset(&set, SIGTERM);
-    }
-    if (sigtimedwait(&set, NULL, &tick) < 0)
-        return;
     if (atomic_load(&run->group.stop_ns) != 0)
         atomic_store(&run->group.abandon, true);
     else
@@ -197,13 +209,23 @@ static void wait_tick(struct run *run, uint64_t length_ns)
     run->result.interrupted = true;
 }
 
-static void tick(struct run *run)
+static void wait_tick(struct run *run, uint64_t length_ns)
 {
     const struct run_watch *watch = &run->config->watch;
+    struct timespec length = { .tv_nsec = (long)length_ns };
     uint64_t start = atomic_load(&run->group.start_ns);
-    if (watch->on_tick != NULL)
-        watch->on_tick(watch->arg,
-                       start == 0 ? -1 : (double)(clock_ns() - start) / 1e9);
+    sigset_t set;
+    sigemptyset(&set);
+    if (run->config->stop_on_signal) {
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+    }
+    if (sigtimedwait(&set, NULL, &length) >= 0)
+        stop(run);
+    double elapsed = start == 0 ? -1 : (double)(clock_ns() - start) / 1e9;
+    if (watch->on_tick != NULL && !watch->on_tick(watch->arg, elapsed) &&
+        !run->result.interrupted)
+        stop(run);
 }
 
 static void watch_threads(struct run *run)
@@ -211,7 +233,6 @@ static void watch_threads(struct run *run)
     while (atomic_load(&run->group.running) > 0) {
         wait_tick(run, TICK_NS);
         collect_full(run);
-        tick(run);
     }
 }
 
@@ -233,7 +254,6 @@ static void wait_for_gate(struct run *run, unsigned number)
 {
     while (gate_arrivals(&run->group.gate) < number * run->n_threads) {
         wait_tick(run, GATE_TICK_NS);
-        tick(run);
     }
 }
 
@@ -247,6 +267,8 @@ static int conduct(struct run *run, char *error)
         call_off(run);
     gate_open(&run->group.gate, CLIENT_CONNECTED);
     wait_for_gate(run, CLIENT_WARM);
+    if (connected && watch->on_warm != NULL)
+        watch->on_warm(watch->arg);
     uint64_t start = clock_ns();
     run->result.start_wall_ns = clock_wall_ns();
     run->interval_from_ns = start;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "loadtest/client.h"
+#include "loadtest/selfcheck.h"
 #include "loadtest/target.h"
 
 enum { RUN_ERROR_MAX = 256 };
@@ -24,8 +25,11 @@ struct run_interval {
 struct run_watch {
     void (*on_start)(void *arg, uint64_t wall_ns);
     void (*on_interval)(void *arg, const struct run_interval *interval);
-    /* Every tenth of a second or so; elapsed_s is negative before the measured time. */
-    void (*on_tick)(void *arg, double elapsed_s);
+    /* All connections are open and warm; the measured time begins when it returns. */
+    void (*on_warm)(void *arg);
+    /* Every tenth of a second or so; elapsed_s is negative before the measured time.
+     * False ends the run. */
+    bool (*on_tick)(void *arg, double elapsed_s);
     void *arg;
 };
 
@@ -61,6 +65,9 @@ int run_load(const struct run_config *config, struct run_result *ret_result,
              char error[RUN_ERROR_MAX]);
 void run_result_free(struct run_result *result);
 
+/* Whether the result can be trusted (README rule 11). */
+struct selfcheck run_check(const struct run_config *config,
+                           const struct run_result *result);
 /* Requests per second that were answered within the measured time. */
 double run_rate(const struct run_result *result);
 #endif

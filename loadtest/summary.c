@@ -54,7 +54,8 @@ static void print_stats(FILE *out, const char *name, const struct stats *stats,
             stats->within);
 }
 
-static void print_percentiles(FILE *out, const char *title, const struct hist *hist)
+static void print_percentiles(FILE *out, const char *title, const struct hist *hist,
+                              bool with_unknown)
 {
     char value[UNITS_TEXT_MAX];
     fprintf(out, "  %s\n", title);
@@ -63,7 +64,7 @@ static void print_percentiles(FILE *out, const char *title, const struct hist *h
         if (q->always || quantile_known(q, hist->total))
             fprintf(out, "%8s %10s\n", q->label,
                     units_time(value, (double)hist_percentile(hist, q->num, q->den)));
-        else
+        else if (with_unknown)
             fprintf(out, "%8s %10s (needs %llu requests)\n", q->label, "n/a",
                     (unsigned long long)quantile_needs(q));
     }
@@ -97,15 +98,16 @@ static void print_latency(FILE *out, const struct options *options,
     const struct tally *tally = &result->tally;
     if (options->rate == 0) {
         print_percentiles(out, "Latency Distribution (service time, closed loop)",
-                          &result->all);
+                          &result->all, true);
         return;
     }
-    print_percentiles(out, "Latency Distribution (from the planned time)",
-                      &result->all);
+    print_percentiles(out, "Latency Distribution (from the planned time)", &result->all,
+                      true);
     if (tally->bad.total > 0)
-        print_percentiles(out, "Of successful responses only", &tally->ok);
-    print_percentiles(out, "Service time (from the actual sending)", &tally->service);
-    print_percentiles(out, "Lag of the generator itself", &tally->lag);
+        print_percentiles(out, "Of successful responses only", &tally->ok, false);
+    print_percentiles(out, "Service time (from the actual sending)", &tally->service,
+                      false);
+    print_percentiles(out, "Lag of the generator itself", &tally->lag, false);
 }
 
 static void print_errors(FILE *out, const struct tally_counts *counts)

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* ab_options.c - defaults are those of `make bench`. */
+#include "loadtest/ab_options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "server/base/clock.h"
+#include "server/base/span.h"
+
+#define AT(field) offsetof(struct ab_options, field)
+#define MS        CLOCK_NS_PER_MS
+#define SECOND    CLOCK_NS_PER_S
+
+static const struct arg ab_args[] = {
+    { 'm', "modes", ARG_TEXT, AT(modes), 0, 0, "LIST",
+      "modes to compare, the first is the control; the same twice gives an A/A pair" },
+    { 'b', "blocks", ARG_COUNT, AT(blocks), 1, 1000, "N",
+      "blocks: each runs every mode once, in random order (9)" },
+    { 'd', "duration", ARG_TIME, AT(duration_ns), 100 * MS, 3600 * SECOND, "TIME",
+      "measured time of a mode in a block (what --total leaves)" },
+    { 0, "warmup", ARG_TIME, AT(warmup_ns), 0, 3600 * SECOND, "TIME",
+      "the same load before it, not counted (500ms)" },
+    { 0, "total", ARG_TIME, AT(total_ns), SECOND, 7 * 24 * 3600 * SECOND, "TIME",
+      "time for everything; with -d it may cost blocks (270s)" },
+    { 'R', "rate", ARG_RATE, AT(rate), 0, 100000000, "RATE|auto",
+      "requests per second; auto is 55% of what the slowest mode can do (auto)" },
+    { 't', "threads", ARG_COUNT, AT(threads), 1, 256, "N", "generator threads (1)" },
+    { 'c', "connections", ARG_COUNT, AT(connections), 1, 1000000, "N",
+      "connections (64)" },
+    { 'T', "timeout", ARG_TIME, AT(timeout_ns), MS, 3600 * SECOND, "TIME",
+      "give a request up this long after it was sent (5s)" },
+    { 0, "spin", ARG_TIME, AT(spin_ns), 0, 10 * MS, "TIME",
+      "poll instead of sleeping this long before a request is due (100us when the "
+      "generator has a processor of its own, else 0)" },
+    { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
+      "popularity of the keys that replace {} in PATH (26000,0.99)" },
+    { 'H', "header", ARG_LIST, AT(headers), 0, 0, "'NAME: VALUE'",
+      "add a header to each request" },
+    { 0, "margin", ARG_COUNT, AT(margin_percent), 1, 100, "PERCENT",
+      "a smaller difference is called equivalent (10)" },
+    { 0, "seed", ARG_COUNT, AT(seed), 0, UINT64_MAX, "N",
+      "of plans, keys and the order of modes (1)" },
+    { 0, "out", ARG_TEXT, AT(out_dir), 0, 0, "DIR",
+      "where report.txt, report.json and the .hlog files go (build/bench)" },
+    { 0, "config", ARG_TEXT, AT(config_path), 0, 0, "FILE",
+      "configuration of the server" },
+    { 'o', "option", ARG_LIST, AT(overrides), 0, 0, "KEY=VALUE",
+      "override an option of the server" },
+    { 0, "server", ARG_TEXT, AT(server_path), 0, 0, "PATH",
+      "the server (cowshed beside cowload)" },
+    { 'h', "help", ARG_FLAG, AT(help), 0, 0, NULL, "print this" },
+};
+
+static const struct arg_table ab_table = {
+    .args = ab_args,
+    .n = sizeof ab_args / sizeof ab_args[0],
+    .operands = AT(operands),
+};
+
+/* "naive,arena" into arms. Which modes exist is the server's business. */
+static int split_modes(struct ab_options *options, char *error)
+{
+    struct span rest = span_of(options->modes), mode;
+    do {
+        bool more = span_cut(rest, ',', &mode, &rest);
+        if (mode.n == 0 || mode.n >= AB_LABEL_MAX - 4 ||
+            options->n_arms == AB_ARMS_MAX) {
+            snprintf(error, ARGS_ERROR_MAX,
+                     "bad value '%.60s' for --modes: it must be 1 to %d names, as in "
+                     "naive,arena,shared",
+                     options->modes, AB_ARMS_MAX);
+            return -EINVAL;
+        }
+        struct ab_arm_name *arm = &options->arms[options->n_arms];
+        unsigned same = 1;
+        memcpy(arm->mode, mode.p, mode.n);
+        for (unsigned i = 0; i < options->n_arms; i++)
+            same += strcmp(options->arms[i].mode, arm->mode) == 0;
+        memcpy(arm->label, arm->mode, sizeof arm->label);
+        if (same > 1)
+            snprintf(arm->label + mode.n, AB_LABEL_MAX - mode.n, "#%u", same % 100);
+        options->n_arms++;
+        if (!more)
+            return 0;
+    } while (true);
+}
+
+static int check_together(struct ab_options *options, char *error)
+{
+    int err = split_modes(options, error);
+    if (err < 0)
+        return err;
+    if (options->operands.n > 1 ||
+        (options->operands.n == 1 && options->operands.items[0][0] != '/'))
+        snprintf(error, ARGS_ERROR_MAX,
+                 "at most one operand: a path that begins with /");
+    else if (options->threads > options->connections)
+        snprintf(error, ARGS_ERROR_MAX,
+                 "%llu threads need at least as many connections, not %llu",
+                 (unsigned long long)options->threads,
+                 (unsigned long long)options->connections);
+    else
+        return 0;
+    return -EINVAL;
+}
+
+int ab_options_parse(struct ab_options *ret_options, int argc, char **argv,
+                     char error[ARGS_ERROR_MAX])
+{
+    *ret_options = (struct ab_options){
+        .modes = "naive,pretouch,throttle,arena,threads,shared",
+        .blocks = 9,
+        .warmup_ns = 500 * MS,
+        .total_ns = 270 * SECOND,
+        .timeout_ns = 5 * SECOND,
+        .spin_ns = UINT64_MAX,
+        .threads = 1,
+        .connections = 64,
+        .margin_percent = 10,
+        .seed = 1,
+        .out_dir = "build/bench",
+        .path = "/o/{}",
+    };
+    int err = args_parse(&ab_table, argc, argv, ret_options, error);
+    if (err == 0 && !ret_options->help)
+        err = check_together(ret_options, error);
+    if (err < 0)
+        return err;
+    bool own_path = ret_options->operands.n == 1;
+    if (own_path)
+        ret_options->path = ret_options->operands.items[0];
+    /* a path of one's own without {} names one object */
+    if (ret_options->zipf.keys == 0 &&
+        (!own_path || strstr(ret_options->path, "{}") != NULL))
+        ret_options->zipf = (struct arg_zipf){ .keys = 26000, .exponent = 0.99 };
+    return 0;
+}
+
+void ab_options_free(struct ab_options *options)
+{
+    args_list_free(&options->headers);
+    args_list_free(&options->overrides);
+    args_list_free(&options->operands);
+}
+
+void ab_options_help(FILE *out)
+{
+    args_help(&ab_table, out);
+}

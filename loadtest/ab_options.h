@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* ab_options.h - the command line of `cowload ab`. */
+#ifndef LOADTEST_AB_OPTIONS_H
+#define LOADTEST_AB_OPTIONS_H
+
+#include "loadtest/args.h"
+
+enum { AB_ARMS_MAX = 12, AB_LABEL_MAX = 32 };
+
+/* One thing that is compared: a mode. The same mode may be named twice, which shows how
+ * much two equal arms differ: then the second is called naive#2. */
+struct ab_arm_name {
+    char mode[AB_LABEL_MAX];
+    char label[AB_LABEL_MAX];
+};
+
+struct ab_options {
+    const char *modes; /* as given */
+    struct ab_arm_name arms[AB_ARMS_MAX];
+    unsigned n_arms; /* the first is the control */
+    uint64_t blocks;
+    uint64_t duration_ns; /* of one block; 0: what --total leaves */
+    uint64_t warmup_ns;
+    uint64_t total_ns; /* for everything */
+    uint64_t timeout_ns;
+    uint64_t spin_ns;
+    double rate; /* 0: auto */
+    uint64_t threads;
+    uint64_t connections;
+    struct arg_zipf zipf;
+    struct arg_list headers;
+    struct arg_list overrides; /* -o of the server */
+    uint64_t margin_percent;   /* differences below it are called equivalent */
+    uint64_t seed;
+    const char *out_dir;
+    const char *config_path;
+    const char *server_path; /* NULL: cowshed beside cowload */
+    bool help;
+    struct arg_list operands;
+    const char *path; /* of the requests */
+};
+
+/* As options_parse(). */
+int ab_options_parse(struct ab_options *ret_options, int argc, char **argv,
+                     char error[ARGS_ERROR_MAX]);
+void ab_options_free(struct ab_options *options);
+void ab_options_help(FILE *out);
+
+#endif
