@@ -4,12 +4,14 @@
  * Exit codes: 0 measured; 1 usage, or the run could not be made; 3 measured, but the
  * run is INVALID: the reasons are at the end of the output.
  */
-#include <stdio.h>
 #include <string.h>
 
+#include "loadtest/ab.h"
 #include "loadtest/plain.h"
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "ab") == 0)
+        return ab_main(argc - 1, argv + 1);
     return plain_main(argc, argv);
 }

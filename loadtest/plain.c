@@ -119,13 +119,14 @@ static struct run_config config_of(struct plain *plain, const struct target *tar
     };
 }
 
-static void block_signals(void)
+void plain_prepare(uint64_t connections)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    raise_descriptor_limit(connections);
 }
 
 /* --- after it ran --- */
@@ -227,8 +228,7 @@ int plain_main(int argc, char **argv)
         fputs(usage, stdout);
         options_help(stdout);
     } else {
-        block_signals();
-        raise_descriptor_limit(options.connections);
+        plain_prepare(options.connections);
         code = measure(&options);
     }
     options_free(&options);

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* ab.c - sets the comparison up, walks through its blocks, writes the report. */
+#include "loadtest/ab.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loadtest/ab_report.h"
+#include "loadtest/plain.h"
+#include "server/base/clock.h"
+#include "server/base/prng.h"
+
+#define PINNED_SPIN_NS (100 * CLOCK_NS_PER_US)
+
+/* --- set-up --- */
+
+/* With just two processors each side gets one; with more the scheduler has room. */
+static void choose_cpus(struct ab *ab)
+{
+    cpu_set_t own;
+    CPU_ZERO(&ab->allowed_cpus);
+    CPU_ZERO(&own);
+    CPU_ZERO(&ab->server_cpus);
+    if (sched_getaffinity(0, sizeof ab->allowed_cpus, &ab->allowed_cpus) < 0)
+        return;
+    ab->server_cpu = CPU_SETSIZE;
+    for (size_t i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &ab->allowed_cpus))
+            continue;
+        if (ab->server_cpu == CPU_SETSIZE)
+            ab->server_cpu = i;
+        ab->own_cpu = i;
+    }
+    if (CPU_COUNT(&ab->allowed_cpus) != 2)
+        return;
+    CPU_SET(ab->server_cpu, &ab->server_cpus);
+    CPU_SET(ab->own_cpu, &own);
+    ab->pinned = sched_setaffinity(0, sizeof own, &own) == 0;
+}
+
+/* cowshed lies beside cowload unless told otherwise. */
+static int find_program(struct ab *ab)
+{
+    const char *given = ab->options->server_path;
+    char *slash;
+    if (given != NULL) {
+        snprintf(ab->program, sizeof ab->program, "%s", given);
+    } else {
+        ssize_t n = readlink("/proc/self/exe", ab->program, sizeof ab->program - 16);
+        ab->program[n > 0 ? n : 0] = '\0';
+        slash = strrchr(ab->program, '/');
+        if (slash == NULL)
+            slash = ab->program;
+        memcpy(slash, "/cowshed", sizeof "/cowshed");
+    }
+    if (access(ab->program, X_OK) == 0)
+        return 0;
+    fprintf(stderr, "cowload: could not run the server '%s': %s\n", ab->program,
+            strerror(errno));
+    return -ENOENT;
+}
+
+/* mkdir -p */
+static int make_folder(const char *path)
+{
+    char part[AB_PATH_MAX];
+    for (size_t i = 1; i <= strlen(path) && i < sizeof part; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) < 0 && errno != EEXIST)
+            return -errno;
+    }
+    return 0;
+}
+
+static int open_out(struct ab *ab)
+{
+    char path[AB_PATH_MAX];
+    int err = make_folder(ab->options->out_dir);
+    snprintf(path, sizeof path, "%s/server.log", ab->options->out_dir);
+    if (err == 0) {
+        ab->server_log = fopen(path, "we");
+        err = ab->server_log == NULL ? -errno : 0;
+    }
+    if (err < 0)
+        fprintf(stderr, "cowload: could not write to '%s': %s\n", ab->options->out_dir,
+                strerror(-err));
+    return err;
+}
+
+static int make_arms(struct ab *ab)
+{
+    for (unsigned i = 0; i < ab->options->n_arms; i++) {
+        struct ab_arm *arm = &ab->arms[i];
+        if (tally_init(&arm->tally) < 0)
+            return -ENOMEM;
+        ab->n_arms++;
+        arm->name = &ab->options->arms[i];
+        arm->cells = calloc(ab->options->blocks, sizeof *arm->cells);
+        if (arm->cells == NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static void ab_free(struct ab *ab)
+{
+    for (unsigned i = 0; i < ab->n_arms; i++) {
+        tally_free(&ab->arms[i].tally);
+        free(ab->arms[i].cells);
+    }
+    if (ab->server_log != NULL)
+        fclose(ab->server_log);
+}
+
+/* --- the blocks --- */
+
+/* Fisher and Yates. */
+static void shuffle(unsigned *order, unsigned n, struct prng *prng)
+{
+    for (unsigned i = n; i > 1; i--) {
+        unsigned k = (unsigned)prng_below(prng, i), kept = order[i - 1];
+        order[i - 1] = order[k];
+        order[k] = kept;
+    }
+}
+
+static void run_block(struct ab *ab, unsigned block, struct prng *prng)
+{
+    unsigned order[AB_ARMS_MAX];
+    for (unsigned i = 0; i < ab->n_arms; i++)
+        order[i] = i;
+    shuffle(order, ab->n_arms, prng);
+    for (unsigned i = 0; i < ab->n_arms && !ab->interrupted; i++) {
+        struct ab_arm *arm = &ab->arms[order[i]];
+        char words[96];
+        if (!arm->usable)
+            continue;
+        snprintf(words, sizeof words, "block %u of %u: %s", block + 1, ab->blocks,
+                 arm->name->label);
+        ab_progress(ab, words);
+        ab_run_cell(ab, arm, block);
+    }
+}
+
+static void run_blocks(struct ab *ab)
+{
+    struct prng prng;
+    uint64_t begun = clock_ns();
+    prng_seed(&prng, plan_derive_seed(ab->options->seed, 7));
+    for (unsigned b = 0; b < ab->blocks && !ab->interrupted; b++) {
+        run_block(ab, b, &prng);
+        ab->done += !ab->interrupted;
+        uint64_t each = (clock_ns() - begun) / (b + 1);
+        ab->expected_end_ns = clock_ns() + each * (ab->blocks - b - 1);
+    }
+    ab_progress_end(ab);
+}
+
+/* --- the report --- */
+
+static int write_text(struct ab *ab, const struct ab_verdicts *verdicts)
+{
+    char path[AB_PATH_MAX];
+    snprintf(path, sizeof path, "%s/report.txt", ab->options->out_dir);
+    FILE *out = fopen(path, "we");
+    int err = out == NULL ? -errno : 0;
+    if (out != NULL) {
+        ab_report_text(out, ab, verdicts);
+        if (ferror(out))
+            err = -EIO;
+        if (fclose(out) != 0)
+            err = -errno;
+    }
+    if (err < 0)
+        fprintf(stderr, "cowload: could not write '%s': %s\n", path, strerror(-err));
+    return err;
+}
+
+static int write_json(struct ab *ab, const struct ab_verdicts *verdicts)
+{
+    char path[AB_PATH_MAX];
+    snprintf(path, sizeof path, "%s/report.json", ab->options->out_dir);
+    int err = ab_report_json(path, ab, verdicts);
+    if (err < 0)
+        fprintf(stderr, "cowload: could not write '%s': %s\n", path, strerror(-err));
+    return err;
+}
+
+static int report(struct ab *ab)
+{
+    struct ab_verdicts verdicts = { 0 };
+    if (ab_judge(ab, &verdicts) < 0)
+        return -ENOMEM;
+    ab_report_text(stdout, ab, &verdicts);
+    fflush(stdout);
+    int err = write_text(ab, &verdicts);
+    int json_err = write_json(ab, &verdicts);
+    if (err == 0 && json_err == 0)
+        printf("\nreport.txt, report.json, the .hlog files and server.log are in %s\n",
+               ab->options->out_dir);
+    return err < 0 ? err : json_err;
+}
+
+static int exit_code(const struct ab *ab)
+{
+    bool trusted = true;
+    for (unsigned i = 0; i < ab->n_arms; i++) {
+        if (!ab->arms[i].usable || ab->arms[i].failed > 0)
+            return EXIT_FAILURE;
+        trusted = trusted && ab_trusted(&ab->arms[i]);
+    }
+    if (ab->interrupted)
+        return EXIT_FAILURE;
+    return trusted ? EXIT_SUCCESS : EXIT_INVALID;
+}
+
+/* --- all of it --- */
+
+static int prepare(struct ab *ab)
+{
+    int err = find_program(ab);
+    if (err == 0)
+        err = open_out(ab);
+    if (err == 0)
+        err = make_arms(ab);
+    if (err < 0)
+        return err;
+    choose_cpus(ab);
+    ab->spin_ns = ab->options->spin_ns;
+    if (ab->spin_ns == UINT64_MAX)
+        ab->spin_ns = ab->pinned ? PINNED_SPIN_NS : 0;
+    ab->rate = ab->options->rate;
+    ab_progress(ab, "calibrating the machine");
+    err = calibrate(&ab->calibration);
+    if (err < 0)
+        fprintf(stderr, "cowload: could not calibrate the machine: %s\n",
+                strerror(-err));
+    return err;
+}
+
+static int compare(const struct ab_options *options)
+{
+    struct ab ab = { .options = options,
+                     .begun_ns = clock_ns(),
+                     .terminal = isatty(STDERR_FILENO) };
+    int code = EXIT_FAILURE;
+    int err = prepare(&ab);
+    if (err == 0) {
+        err = ab_probe(&ab);
+        ab_progress_end(&ab);
+    }
+    if (err == 0) {
+        run_blocks(&ab);
+        err = report(&ab);
+        code = err < 0 ? EXIT_FAILURE : exit_code(&ab);
+    }
+    ab_free(&ab);
+    return code;
+}
+
+int ab_main(int argc, char **argv)
+{
+    struct ab_options options;
+    char error[ARGS_ERROR_MAX];
+    int code = EXIT_SUCCESS;
+    if (ab_options_parse(&options, argc, argv, error) < 0) {
+        fprintf(stderr, "cowload: %s\n       cowload ab --help lists the options\n",
+                error);
+        code = EXIT_FAILURE;
+    } else if (options.help) {
+        puts("usage: cowload ab [options] [PATH]");
+        ab_options_help(stdout);
+    } else {
+        plain_prepare(options.connections);
+        code = compare(&options);
+    }
+    ab_options_free(&options);
+    return code;
+}

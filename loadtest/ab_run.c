@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* ab_run.c - one cell: a fresh server, warm-up, measured time, and the server's own
+ * numbers right before and right after. While it is measured nothing is asked of the
+ * server but the load (README rule 14). */
+#include <errno.h>
+#include <string.h>
+
+#include "loadtest/ab.h"
+#include "loadtest/hlog.h"
+#include "loadtest/summary.h"
+#include "server/base/check.h"
+#include "server/base/clock.h"
+
+#define START_TIMEOUT_NS (30 * CLOCK_NS_PER_S)
+#define STOP_TIMEOUT_NS  (15 * CLOCK_NS_PER_S)
+
+enum { LAST_WORDS = 360 };
+
+struct cell_run {
+    struct ab *ab;
+    struct shed shed;
+    FILE *hlog;
+    struct status before;
+    int status_error;
+};
+
+/* What went wrong, and the last words of the server. */
+static void set_why(char why[AB_WHY_MAX], const char *what, const struct shed *shed)
+{
+    const char *tail = shed->tail;
+    if (shed->tail_len > LAST_WORDS)
+        tail += shed->tail_len - LAST_WORDS;
+    snprintf(why, AB_WHY_MAX, "%.120s%s%.*s", what, *tail != '\0' ? "; it said: " : "",
+             LAST_WORDS, tail);
+    for (char *end = why + strlen(why); end > why && end[-1] == '\n';)
+        *--end = '\0';
+}
+
+int ab_start_server(struct ab *ab, const struct ab_arm *arm, struct shed *shed,
+                    char why[AB_WHY_MAX])
+{
+    const struct ab_options *options = ab->options;
+    char error[SHED_ERROR_MAX];
+    struct shed_config config = {
+        .program = ab->program,
+        .config_path = options->config_path,
+        .mode = arm->name->mode,
+        .overrides = options->overrides.items,
+        .n_overrides = options->overrides.n,
+        .cpus = ab->pinned ? &ab->server_cpus : NULL,
+        .start_timeout_ns = START_TIMEOUT_NS,
+        .log = ab->server_log,
+    };
+    int err = shed_start(shed, &config, error);
+    if (err < 0)
+        set_why(why, error, shed);
+    return err;
+}
+
+int ab_make_target(const struct ab *ab, const struct shed *shed,
+                   struct target *ret_target, char why[AB_WHY_MAX])
+{
+    const struct ab_options *options = ab->options;
+    char url[AB_PATH_MAX], error[TARGET_ERROR_MAX];
+    struct target_config config = {
+        .url = url,
+        .headers = options->headers.items,
+        .n_headers = options->headers.n,
+        .zipf_keys = options->zipf.keys,
+        .zipf_exponent = options->zipf.exponent,
+    };
+    snprintf(url, sizeof url, "http://%s%s", shed->listen, options->path);
+    int err = target_init(ret_target, &config, error);
+    if (err < 0)
+        set_why(why, error, shed);
+    return err;
+}
+
+struct run_config ab_run_config(const struct ab *ab, const struct target *target)
+{
+    const struct ab_options *options = ab->options;
+    return (struct run_config){
+        .client = {
+            .target = target,
+            .threads = (unsigned)options->threads,
+            .connections = (unsigned)options->connections,
+            .rate = ab->rate,
+            .timeout_ns = options->timeout_ns,
+            .warmup_ns = options->warmup_ns,
+            .duration_ns = ab->duration_ns,
+            .interval_ns = CLOCK_NS_PER_S,
+            .spin_ns = ab->spin_ns,
+        },
+        .stop_on_signal = true,
+    };
+}
+
+/* --- while it runs --- */
+
+static void on_warm(void *arg)
+{
+    struct cell_run *cell = arg;
+    cell->status_error = status_read(cell->shed.admin, &cell->before);
+}
+
+static void on_start(void *arg, uint64_t wall_ns)
+{
+    struct cell_run *cell = arg;
+    if (cell->hlog != NULL)
+        hlog_begin(cell->hlog, "Logged with cowload ab " COWLOAD_VERSION, wall_ns);
+}
+
+static void on_interval(void *arg, const struct run_interval *interval)
+{
+    struct cell_run *cell = arg;
+    const struct tally *tally = interval->tally;
+    double start = interval->start_s, length = interval->length_s;
+    if (cell->hlog == NULL)
+        return;
+    int err = hlog_put(cell->hlog, NULL, start, length, interval->all);
+    if (err == 0)
+        err = hlog_put(cell->hlog, "SERVICE", start, length, &tally->service);
+    if (err == 0)
+        err = hlog_put(cell->hlog, "LAG", start, length, &tally->lag);
+    CHECK(err == 0 || err == -ENOMEM);
+}
+
+static bool on_tick(void *arg, double elapsed_s)
+{
+    struct cell_run *cell = arg;
+    (void)elapsed_s;
+    shed_drain(&cell->shed);
+    ab_progress_tick(cell->ab);
+    return shed_alive(&cell->shed);
+}
+
+/* --- the cell --- */
+
+static void record(struct ab_arm *arm, struct ab_cell *cell,
+                   const struct run_config *config, const struct run_result *result)
+{
+    struct selfcheck check = run_check(config, result);
+    cell->outcome = check.n > 0 ? AB_INVALID : AB_MEASURED;
+    if (check.n > 0)
+        snprintf(cell->why, sizeof cell->why, "%s", check.reasons[0]);
+    cell->samples = result->all.total;
+    for (size_t i = 0; i < QUANTILES; i++)
+        cell->quantile_ns[i] =
+            hist_percentile(&result->all, quantiles[i].num, quantiles[i].den);
+    tally_merge(&arm->tally, &result->tally);
+    arm->seconds += result->duration_s;
+    status_add(&arm->cost, &cell->cost);
+}
+
+/* With a server that runs. Leaves why it failed in the cell. */
+static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
+                   struct ab_cell *cell)
+{
+    struct ab *ab = run->ab;
+    struct target target;
+    struct run_result result;
+    struct status after;
+    char error[RUN_ERROR_MAX];
+    int err = ab_make_target(ab, &run->shed, &target, cell->why);
+    if (err < 0)
+        return err;
+    struct run_config config = ab_run_config(ab, &target);
+    /* the same plan for every arm of a block (README rule 5) */
+    config.client.seed = plan_derive_seed(ab->options->seed, block + 100);
+    config.watch = (struct run_watch){ .on_start = on_start,
+                                       .on_interval = on_interval,
+                                       .on_warm = on_warm,
+                                       .on_tick = on_tick,
+                                       .arg = run };
+    err = run_load(&config, &result, error);
+    target_free(&target);
+    if (err < 0) {
+        set_why(cell->why, error, &run->shed);
+        return err;
+    }
+    bool alive = shed_alive(&run->shed);
+    if (alive && run->status_error == 0)
+        run->status_error = status_read(run->shed.admin, &after);
+    if (result.interrupted && alive)
+        ab->interrupted = true;
+    if (!alive || run->status_error < 0) {
+        err = alive ? run->status_error : -ECHILD;
+        set_why(cell->why, alive ? "its /status could not be read" : "the server died",
+                &run->shed);
+    } else if (!result.interrupted) {
+        cell->cost = status_between(&run->before, &after);
+        record(arm, cell, &config, &result);
+    }
+    run_result_free(&result);
+    return err;
+}
+
+static FILE *open_hlog(struct ab *ab, const struct ab_arm *arm, unsigned block)
+{
+    char path[AB_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s-%03u.hlog", ab->options->out_dir,
+             arm->name->label, block + 1);
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        fprintf(stderr, "\ncowload: could not open '%s': %s\n", path, strerror(errno));
+    return file;
+}
+
+static void run_server(struct ab *ab, struct ab_arm *arm, unsigned block,
+                       struct ab_cell *cell)
+{
+    struct cell_run run = { .ab = ab };
+    char error[SHED_ERROR_MAX];
+    if (ab_start_server(ab, arm, &run.shed, cell->why) < 0) {
+        cell->outcome = AB_FAILED;
+        return;
+    }
+    run.hlog = open_hlog(ab, arm, block);
+    int err = measure(&run, arm, block, cell);
+    int stop_err = shed_stop(&run.shed, STOP_TIMEOUT_NS, error);
+    if (err == 0 && stop_err < 0)
+        set_why(cell->why, error, &run.shed);
+    if (err < 0 || stop_err < 0)
+        cell->outcome = AB_FAILED;
+    if (run.hlog == NULL || fclose(run.hlog) != 0) {
+        snprintf(cell->why, sizeof cell->why, "its .hlog file could not be written");
+        cell->outcome = AB_FAILED;
+    }
+}
+
+void ab_run_cell(struct ab *ab, struct ab_arm *arm, unsigned block)
+{
+    struct ab_cell *cell = &arm->cells[block];
+    if (ab->server_log != NULL)
+        fprintf(ab->server_log, "### %s, block %u\n", arm->name->label, block + 1);
+    run_server(ab, arm, block, cell);
+    arm->measured += cell->outcome == AB_MEASURED || cell->outcome == AB_INVALID;
+    arm->invalid += cell->outcome == AB_INVALID;
+    arm->failed += cell->outcome == AB_FAILED;
+    if (cell->outcome != AB_FAILED)
+        return;
+    if (ab->terminal)
+        fprintf(stderr, "\r\033[K");
+    fprintf(stderr, "cowload: %s, block %u failed: %s\n", arm->name->label, block + 1,
+            cell->why);
+}
