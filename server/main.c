@@ -19,9 +19,8 @@
 #include "server/master/master.h"
 #include "server/master/spawn.h"
 #include "server/master/title.h"
+#include "server/shared/version.h"
 #include "server/worker/worker.h"
-
-#define VERSION "0.1.0"
 
 enum { OVERRIDES_MAX = 256 };
 
@@ -242,7 +241,7 @@ static int send_signal(struct command_line *line)
 
 static int show_build(void)
 {
-    printf("cowshed %s\n", VERSION);
+    printf("cowshed %s\n", COWSHED_VERSION);
     printf("compiler: %s, libevent %s, jansson %s\n", __VERSION__, event_get_version(),
            jansson_version_str());
     printf("modes: naive, pretouch, throttle, arena, threads, shared\n");
@@ -288,7 +287,7 @@ int main(int argc, char **argv)
     case SIGNAL:
         return send_signal(&line);
     case SHOW_VERSION:
-        printf("cowshed %s\n", VERSION);
+        printf("cowshed %s\n", COWSHED_VERSION);
         return EXIT_STOPPED;
     case SHOW_BUILD:
         return show_build();

@@ -196,6 +196,19 @@ static void open_ring(struct master *m, struct instance *inst)
                      PUBLISH_RING_BYTES);
 }
 
+/* What a child forked now inherits: the admin process counts pages there. */
+static void note_heap_range(struct master *m, unsigned seat)
+{
+    struct scoreboard *board = &m->region->seats[seat].board;
+    const void *start, *end;
+
+    if (m->heap.cache == NULL)
+        return;
+    gc_range(cache_heap(m->heap.cache), &start, &end);
+    board->heap_start = (uint64_t)(uintptr_t)start;
+    board->heap_end = (uint64_t)(uintptr_t)end;
+}
+
 static int watch(struct master *m, int fd, event_callback_fn fn, void *arg, void **ret)
 {
     struct event *ev = event_new(m->base, fd, EV_READ | EV_PERSIST, fn, arg);
@@ -224,6 +237,7 @@ static int op_fork_worker(void *arg, struct instance *inst, pid_t *ret_pid)
 
     use_options(m);
     open_ring(m, inst);
+    note_heap_range(m, inst->seat);
     rc = spawn_worker(&m->spawn, inst, ret_pid);
     if (rc < 0)
         return rc;
@@ -260,6 +274,8 @@ static int op_start_thread(void *arg, struct instance *inst, struct child *child
     if (rc < 0)
         return rc;
     open_ring(m, inst);
+    if (child->is_host)
+        note_heap_range(m, inst->seat);
     channel_init(&inst->channel, fd[0], inst->slot, inst->generation);
     rc = watch(m, fd[0], on_worker, inst, &inst->watch);
     if (rc == 0)

@@ -44,6 +44,8 @@ struct scoreboard {
     _Atomic(uint64_t) started_ns; /* CLOCK_MONOTONIC */
     _Atomic(uint64_t) ready_ns;
     _Atomic(uint64_t) heartbeat_ns; /* bumped by the loop, at least each 500 ms */
+    _Atomic(uint64_t) heap_start,
+        heap_end; /* what it inherited; the master, before the fork */
     _Atomic(uint32_t) is_thread;
     _Atomic(uint32_t) pretouched;   /* pages touched at start */
     char request[SEAT_REQUEST_MAX]; /* request in hand, escaped; torn reads show
