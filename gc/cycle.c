@@ -151,6 +151,7 @@ static enum outcome slice(struct gc_heap *heap, uint64_t budget_ns, uint64_t wor
     uint64_t enough = heap->scanned_bytes + work_bytes;
     enum outcome outcome;
     heap->busy = true;
+    heap->slice_begin_ns = begin;
     if (work_bytes == UINT64_MAX)
         enough = UINT64_MAX;
     do {

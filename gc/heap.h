@@ -89,7 +89,7 @@ struct gc_heap {
     uint64_t in_cycle_avg;  /* allocated while a cycle runs, moving average */
     uint64_t goal, trigger;
     uint64_t runway; /* to the goal, when this cycle began */
-    uint64_t slice_end_ns, decayed_ns;
+    uint64_t slice_begin_ns, slice_end_ns, decayed_ns;
     bool allocated; /* since the last safepoint */
 
     struct gc_stats stats;

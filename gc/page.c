@@ -236,7 +236,6 @@ uint32_t gc_page_alloc(struct gc_heap *heap, uint32_t n, enum chunk_kind kind)
 
 void gc_page_free(struct gc_heap *heap, uint32_t page, uint32_t n)
 {
-    uint64_t now = now_ns(heap);
     heap->held_pages -= n;
     heap->dirty_pages += n;
     while (n) {
@@ -247,7 +246,7 @@ void gc_page_free(struct gc_heap *heap, uint32_t page, uint32_t n)
         struct summary *s = &heap->summaries[c];
         set_bits(chunk->free, at, part, true);
         set_bits(chunk->dirty, at, part, true);
-        chunk->freed_ns = now;
+        chunk->freed_ns = heap->slice_begin_ns; /* of the sweep; no clock per run */
         s->longest = (uint16_t)measure(chunk, s->kind);
         if (count_bits(chunk->free) == CHUNK_PAGES) {
             s->kind = CHUNK_FREE;

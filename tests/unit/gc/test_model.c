@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KEYS = 150, OPS = 2500, HELD = 8, BROKEN = 101 };
+enum { KEYS = 150, OPS = 1200, HELD = 8, BROKEN = 101 };
 
 struct world {
     struct gc_heap *heap;
@@ -201,12 +201,12 @@ static void run_world(struct gc_config config, bool mutable_table, const char *n
     gc_publish(w.heap, table);
     for (int i = 0; i < HELD; i++)
         w.held[i] = gc_handle_new(w.heap, NULL);
-    for (int forks = 0; forks < 4; forks++) {
-        play(&w, OPS / 4, name);
+    for (int forks = 0; forks < 2; forks++) {
+        play(&w, OPS / 3, name);
         check_int(heap_test_in_child(w.heap, child_world, &w), 0, "%s", name);
     }
     gc_fork_alone(w.heap);
-    play(&w, OPS / 4, name);
+    play(&w, OPS / 3, name);
     check_int(gc_collect(w.heap, GC_REASON_ASKED), 0, "%s", name);
     check_true(all_agree(&w), "%s", name);
     check_uint(gc_verify(w.heap, 3, tell, (void *)(uintptr_t)name), 0, "%s", name);

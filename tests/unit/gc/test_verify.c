@@ -62,7 +62,7 @@ static void grow_large(struct scene *s, bool broken)
 
 static void change_type(struct scene *s, bool broken)
 {
-    header_of(s->bytes)->type = broken ? 1 : 0;
+    header_of(s->first)->type = broken ? 0 : 1;
 }
 
 static void lose_alloc_bit(struct scene *s, bool broken)
