@@ -288,9 +288,13 @@ void gc_bug(const char *file, int line, const char *what) __attribute__((noretur
  * so that what the reader holds is live in this cycle. An aligned word, so never torn.
  * pins: written by the reader while inside an epoch; read by the owner once per cycle,
  * after it has seen the seat outside of older epochs (acquire, partner: the release in
- *   gc_reader_leave()). A pin set later leads only to objects of a newer root. */
+ *   gc_reader_leave()). A pin set later leads only to objects of a newer root.
+ * pins_high: no pin from here on was ever used; written by the reader before such a pin
+ *   and read by the owner as pins are, so that it looks at few of many. Only grows; a
+ *   stale value can only miss pins that it need not see. */
 struct gc_seat {
     _Alignas(64) _Atomic uint64_t epoch;
+    _Atomic uint32_t pins_high;
     _Atomic uintptr_t pins[];
 };
 

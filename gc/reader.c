@@ -19,6 +19,20 @@ static struct gc_seat *seat_of(const struct gc_heap *heap, unsigned seat)
     return (struct gc_seat *)(heap->seats + seat * heap->seat_bytes);
 }
 
+/* A seat is written by another process: what it says is checked, not trusted. */
+static uint32_t pins_high(const struct gc_heap *heap, const struct gc_seat *seat)
+{
+    uint32_t high = atomic_load_explicit(&seat->pins_high, memory_order_relaxed);
+    return high < heap->config.pins_per_reader ? high : heap->config.pins_per_reader;
+}
+
+static bool is_object(const struct gc_heap *heap, uintptr_t addr)
+{
+    return addr >= heap->base && addr % GRANULE == 0 &&
+           addr - heap->base < (uintptr_t)heap->chunks_used << CHUNK_SHIFT &&
+           (heap->alloc[bit_word(heap, addr)] & bit_mask(addr));
+}
+
 int gc_reader_init(struct gc_heap *heap)
 {
     unsigned n = heap->config.readers;
@@ -118,6 +132,9 @@ int gc_pin(struct gc_reader *reader, const void *obj)
     if (reader->pins_used == reader->pins_max)
         return -ENOSPC;
     uint32_t pin = reader->free_pins[reader->pins_used++];
+    if (reader->seat &&
+        pin >= atomic_load_explicit(&reader->seat->pins_high, memory_order_relaxed))
+        atomic_store_explicit(&reader->seat->pins_high, pin + 1, memory_order_relaxed);
     /* Ordered before the release of gc_reader_leave(); the owner looks only after that.
      */
     atomic_store_explicit(&reader->pins[pin], (uintptr_t)obj, memory_order_release);
@@ -139,9 +156,11 @@ void gc_reader_clear(struct gc_heap *heap, unsigned number)
     if (!heap->config.shared)
         return;
     struct gc_seat *seat = seat_of(heap, number);
-    for (unsigned i = 0; i < heap->config.pins_per_reader; i++)
+    uint32_t high = pins_high(heap, seat);
+    for (uint32_t i = 0; i < high; i++)
         if (atomic_load_explicit(&seat->pins[i], memory_order_relaxed))
             atomic_store_explicit(&seat->pins[i], 0, memory_order_release);
+    atomic_store_explicit(&seat->pins_high, 0, memory_order_relaxed);
     atomic_store_explicit(&seat->epoch, 0, memory_order_release);
 }
 
@@ -159,8 +178,8 @@ unsigned gc_reader_pins(const struct gc_heap *heap, unsigned number)
     if (!heap->config.shared)
         return heap->readers[number] ? heap->readers[number]->pins_used : 0;
     const struct gc_seat *seat = seat_of(heap, number);
-    unsigned n = 0;
-    for (unsigned i = 0; i < heap->config.pins_per_reader; i++)
+    uint32_t n = 0, high = pins_high(heap, seat);
+    for (uint32_t i = 0; i < high; i++)
         n += atomic_load_explicit(&seat->pins[i], memory_order_relaxed) != 0;
     return n;
 }
@@ -193,11 +212,14 @@ bool gc_reader_grace_over(const struct gc_heap *heap)
 
 void gc_reader_mark_pins(struct gc_heap *heap)
 {
-    for (unsigned i = 0; heap->config.shared && i < heap->config.readers; i++)
-        for (unsigned p = 0; p < heap->config.pins_per_reader; p++) {
+    for (unsigned i = 0; heap->config.shared && i < heap->config.readers; i++) {
+        const struct gc_seat *seat = seat_of(heap, i);
+        uint32_t high = pins_high(heap, seat);
+        for (uint32_t p = 0; p < high; p++) {
             /* Acquire, partner: gc_unpin(). A slot is reused only after its reads. */
-            uintptr_t obj =
-                atomic_load_explicit(&seat_of(heap, i)->pins[p], memory_order_acquire);
-            gc_visit(&heap->marker, (const void *)obj);
+            uintptr_t obj = atomic_load_explicit(&seat->pins[p], memory_order_acquire);
+            if (obj && is_object(heap, obj))
+                gc_visit(&heap->marker, (const void *)obj);
         }
+    }
 }

@@ -12,7 +12,10 @@
 #include "server/origin/synthetic.h"
 #include "server/shared/region.h"
 
-enum { PRELOAD_SAFEPOINT = 64 };
+enum {
+    PRELOAD_SAFEPOINT = 64,
+    PINS_MAX = 65536, /* per seat: one for each connection that waits for room */
+};
 
 static void on_gc_event(void *arg, const struct gc_event *event)
 {
@@ -44,6 +47,8 @@ static struct gc_config gc_settings(const struct options *o, struct heap *heap)
 {
     return (struct gc_config){
         .percent = (unsigned)o->gc_percent,
+        .pins_per_reader =
+            (unsigned)(o->connections < PINS_MAX ? o->connections : PINS_MAX),
         .max_pause_ns = (uint64_t)o->gc_max_pause_us * CLOCK_NS_PER_US,
         .decay_ns =
             o->gc_decay_ms == 0 ? -1 : o->gc_decay_ms * (int64_t)CLOCK_NS_PER_MS,
