@@ -40,7 +40,7 @@ struct acceptor {
     unsigned open;      /* taken and not closed */
     unsigned accepting; /* threads inside accept4() */
     unsigned queued;
-    struct accepted queue[ACCEPTOR_UNDELIVERED];
+    struct accepted *queue; /* may_queue() of them */
     unsigned running, count;
     struct accept_thread threads[];
 };
@@ -75,10 +75,22 @@ static void wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, long ms)
     pthread_cond_timedwait(cond, lock, &until);
 }
 
+/* A thread that waits at a quiet listener holds the room for one connection all the
+ * time, which must not keep the others from theirs. */
+static unsigned held_by_others(const struct acceptor *a)
+{
+    return a->count - 1;
+}
+
+static unsigned may_queue(const struct acceptor *a)
+{
+    return ACCEPTOR_UNDELIVERED + held_by_others(a);
+}
+
 static bool has_room(const struct acceptor *a)
 {
-    return a->queued + a->accepting < ACCEPTOR_UNDELIVERED &&
-           a->open + a->queued + a->accepting < a->limit;
+    return a->queued + a->accepting < may_queue(a) &&
+           a->open + a->queued + a->accepting < a->limit + held_by_others(a);
 }
 
 /* What accept4() may say without that anything is wrong with the listener: the
@@ -118,7 +130,7 @@ static void deliver(struct acceptor *a, const struct accepted *got)
     bool wake = a->queued == 0;
     const uint64_t one = 1;
 
-    CHECK(a->queued < ACCEPTOR_UNDELIVERED);
+    CHECK(a->queued < may_queue(a));
     a->queue[a->queued++] = *got;
     a->out_of_files = false;
     if (!wake)
@@ -208,7 +220,7 @@ int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
     struct acceptor *a;
     int rc;
 
-    CHECK(limit > 0);
+    CHECK(limit > 0 && count > 0);
     a = calloc(1, sizeof *a + count * sizeof a->threads[0]);
     if (a == NULL)
         return -ENOMEM;
@@ -216,6 +228,11 @@ int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
     a->slot = slot;
     a->limit = limit;
     a->count = count;
+    a->queue = calloc(may_queue(a), sizeof a->queue[0]);
+    if (a->queue == NULL) {
+        free(a);
+        return -ENOMEM;
+    }
     pthread_mutex_init(&a->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -292,5 +309,6 @@ void acceptor_free(struct acceptor *a)
     pthread_cond_destroy(&a->ended);
     pthread_cond_destroy(&a->room);
     pthread_mutex_destroy(&a->lock);
+    free(a->queue);
     free(a);
 }

@@ -10,9 +10,9 @@
  * each connection, and with EPOLLEXCLUSIVE one of them gets nearly everything.
  *
  * A thread reserves room before it calls accept4(), so that a slot never holds more
- * connections than its limit, and never more than ACCEPTOR_UNDELIVERED that its loop
- * has not seen: a loop that is busy leaves new connections in the queue of the
- * listener, where other slots find them.
+ * than its limit of connections, and never more than ACCEPTOR_UNDELIVERED that its loop
+ * has not seen (both plus one for each further listener): a loop that is busy leaves
+ * new connections in the queue of the listener, where other slots find them.
  */
 #ifndef COWSHED_WORKER_ACCEPTOR_H
 #define COWSHED_WORKER_ACCEPTOR_H
