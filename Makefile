@@ -82,7 +82,7 @@ OPT := $(OPT_$(BUILD)) $(if $(SAN),$(OPT_san))
 ALL_CPPFLAGS := -I. -D_GNU_SOURCE $(DEPS_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=c17 -pthread $(OPT) $(WARN) $(CFLAGS)
 # Macros of tests/test.h take an optional format.
-TEST_CFLAGS := -Wno-pedantic -Wno-format-zero-length
+TEST_CFLAGS := -Wno-pedantic -Wno-format-zero-length -Wno-format-truncation
 ALL_LDFLAGS := -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LDLIBS := $(DEPS_LIBS) -lm
 

@@ -25,7 +25,7 @@ struct fixture {
 
 static void put(const char *dir, const char *name, size_t n)
 {
-    char path[512], *bytes = malloc(n + 1);
+    char path[256], *bytes = malloc(n + 1);
     snprintf(path, sizeof path, "%s/%s", dir, name);
     for (size_t i = 0; i < n; i++) {
         bytes[i] = (char)('a' + i % 26);
@@ -42,14 +42,14 @@ static void put(const char *dir, const char *name, size_t n)
 
 static void make_dir(const char *dir, const char *name)
 {
-    char path[512];
+    char path[256];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     check_int(mkdir(path, 0755), 0, "%s", path);
 }
 
 static void make_link(const char *dir, const char *to, const char *name)
 {
-    char path[512];
+    char path[256];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     check_int(symlink(to, path), 0, "%s", path);
 }
@@ -99,7 +99,7 @@ static struct origin_result fetch(const struct fixture *f, const char *path)
 
 static char *in_root(const struct fixture *f, const char *name)
 {
-    static char path[512];
+    static char path[256];
     snprintf(path, sizeof path, "%s/root/%s", f->dir, name);
     return path;
 }
