@@ -312,10 +312,12 @@ struct gc_reader {
 static inline const void *gc_reader_enter(struct gc_reader *reader)
 {
     if (reader->seat) {
-        uint64_t now = atomic_load_explicit(reader->epoch, memory_order_relaxed);
+        /* Acquire: who sees an epoch loads no root from before it. Partner: the seq_cst
+         * increment in gc_reader_new_epoch(). */
+        uint64_t now = atomic_load_explicit(reader->epoch, memory_order_acquire);
         /* Partner: the seq_cst root store in gc_publish() and epoch load in
-         * grace_over(). Of "I am inside" and "the root is new", one side sees the
-         * other's. */
+         * gc_reader_grace_over(). Of "I am inside" and "the root is new", one side sees
+         * the other's. */
         atomic_store_explicit(&reader->seat->epoch, now, memory_order_seq_cst);
     }
     return atomic_load_explicit(reader->root, memory_order_seq_cst);
@@ -324,7 +326,8 @@ static inline const void *gc_reader_enter(struct gc_reader *reader)
 static inline void gc_reader_leave(struct gc_reader *reader)
 {
     if (reader->seat)
-        /* Partner: the epoch load in grace_over(). Pins and reads come before it. */
+        /* Partner: the epoch load in gc_reader_grace_over(). Pins and reads come before
+         * it. */
         atomic_store_explicit(&reader->seat->epoch, 0, memory_order_release);
 }
 
