@@ -134,12 +134,9 @@ long gc_pretouch(struct gc_heap *heap, enum gc_pretouch how)
     size_t bytes = (size_t)((const char *)end - (const char *)start);
     int err;
     if (!heap->owner) {
-        /* Without the owner's tables the child cannot tell which pages are in use, and
-         * reading a hole of a memfd would allocate it: only what has been handed out.
-         */
+        /* The owner's tables are not here, but the kernel knows what the file has. */
         GC_CHECK(how == GC_PRETOUCH_READ);
-        err = bytes ? gc_os_populate(heap->base, bytes, how) : 0;
-        return err ? err : (long)(bytes / PAGE);
+        return gc_os_populate_file(heap->base, bytes);
     }
     struct populate p = { .how = how, .end = (uintptr_t)end };
     err = gc_page_each_used(heap, 0, populate, &p);

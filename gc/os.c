@@ -156,13 +156,55 @@ int gc_os_purge(uintptr_t addr, size_t bytes, bool shared)
     return madvise((void *)addr, bytes, advice) ? -errno : 0;
 }
 
+/* Changes no byte: what is written is the OR with 0. */
+__attribute__((no_sanitize("address"))) static void
+touch(unsigned char *at, size_t bytes, enum gc_pretouch how)
+{
+    for (size_t i = 0; i < bytes; i += PAGE) {
+        if (how == GC_PRETOUCH_WRITE)
+            *(volatile unsigned char *)(at + i) |= 0;
+        else
+            (void)*(volatile unsigned char *)(at + i);
+    }
+}
+
 int gc_os_populate(uintptr_t addr, size_t bytes, enum gc_pretouch how)
 {
     int advice = how == GC_PRETOUCH_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
-    while (madvise((void *)addr, bytes, advice))
+    while (madvise((void *)addr, bytes, advice)) {
+        if (errno == EINVAL) { /* Linux before 5.14 */
+            touch((unsigned char *)addr, bytes, how);
+            return 0;
+        }
         if (errno != EINTR && errno != EAGAIN)
             return -errno;
+    }
     return 0;
+}
+
+/* mincore() looks a page up without bringing it in: reading a hole of a memfd would
+ * make it a page of zeros, and undo what the owner gave back. */
+long gc_os_populate_file(uintptr_t base, size_t bytes)
+{
+    unsigned char there[CHUNK_PAGES];
+    long pages = 0;
+    for (uintptr_t chunk = base; chunk < base + bytes; chunk += CHUNK) {
+        if (mincore((void *)chunk, CHUNK, there))
+            return -errno;
+        for (size_t at = 0, end; at < CHUNK_PAGES; at = end) {
+            for (end = at + 1; end < CHUNK_PAGES; end++)
+                if ((there[end] ^ there[at]) & 1)
+                    break;
+            if (!(there[at] & 1))
+                continue;
+            int err =
+                gc_os_populate(chunk + at * PAGE, (end - at) * PAGE, GC_PRETOUCH_READ);
+            if (err)
+                return err;
+            pages += (long)(end - at);
+        }
+    }
+    return pages;
 }
 
 uint64_t gc_os_clock(void *arg)

@@ -28,6 +28,8 @@ int gc_os_commit(uintptr_t base, size_t bytes);
 /* Gives the memory back; reads as zero afterwards. */
 int gc_os_purge(uintptr_t addr, size_t bytes, bool shared);
 int gc_os_populate(uintptr_t addr, size_t bytes, enum gc_pretouch how);
+/* The page tables for what the file holds; its holes stay holes. Pages, or -errno. */
+long gc_os_populate_file(uintptr_t base, size_t bytes);
 uint64_t gc_os_clock(void *arg);
 
 #endif
