@@ -1,0 +1,424 @@
+# SPDX-License-Identifier: MIT
+"""What an end-to-end test needs: a server of its own, and HTTP byte by byte.
+
+A Server runs in a folder of its own on free ports, which it tells in its ready line, and
+is stopped by pid.  Whatever a test does, at the end it is checked that the server left
+with the exit code it should, that no sanitizer spoke, that nothing was logged as err or
+fatal that the test did not announce, that the master holds no more descriptors than
+when it was ready, and that no process is left.  When something is wrong, the folder
+stays and the log is printed.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+MODES = ("naive", "pretouch", "throttle", "arena", "threads", "shared")
+PRIVATE_MODES = ("naive", "pretouch", "throttle", "arena")
+
+SANITIZER_WORDS = re.compile(
+    r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:")
+# 2026-02-03T04:05:06.789Z err worker.1[4711] words
+BAD_LINE = re.compile(r"^\S+Z (err|fatal) \S+\[\d+\] ", re.M)
+
+BUILD = pathlib.Path(os.environ.get("COWSHED_BUILD", "build/release")).resolve()
+BINARY = BUILD / "cowshed"
+# Sanitizers make everything slower; deadlines only end what would never end.
+PATIENCE = 4.0 if "-" in BUILD.name else 1.0
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; the text says what is missing."""
+
+
+class Failure(AssertionError):
+    """A check that did not hold."""
+
+
+_tests = []
+
+
+def test(function):
+    """Registers a test; its name is a sentence."""
+    _tests.append(function)
+    return function
+
+
+def take_tests():
+    """The tests registered since the last call."""
+    taken = list(_tests)
+    _tests.clear()
+    return taken
+
+
+def adopt_orphans():
+    """Processes that lose their parent become ours, so that none can be overlooked."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children(pid):
+    """Pids of the children of a process, all its threads included."""
+    pids = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            pids += [int(word) for word in task.read_text().split()]
+    return pids
+
+
+def is_zombie(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+def check(condition, words):
+    if not condition:
+        raise Failure(words)
+
+
+def check_equal(got, want, what):
+    check(got == want, f"{what} is {got!r}, want {want!r}")
+
+
+def wait_until(condition, what, timeout_s=10.0):
+    """Polls until the condition holds; its last value is the result."""
+    deadline = time.monotonic() + timeout_s * PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        check(time.monotonic() < deadline, f"waited {timeout_s * PATIENCE:.0f} s for {what}")
+        time.sleep(0.01)
+
+
+class Response:
+    """One response, taken apart."""
+
+    def __init__(self, version, status, reason, headers):
+        self.version = version
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = b""
+
+    def header(self, name):
+        """The value; None when there is none.  Twice is a failure."""
+        values = [v for n, v in self.headers if n.lower() == name.lower()]
+        check(len(values) < 2, f"header {name} came twice: {values}")
+        return values[0] if values else None
+
+    def __repr__(self):
+        return f"<{self.status} {self.reason} {self.headers} {len(self.body)} bytes>"
+
+
+class Conn:
+    """One connection.  Reads block for at most `timeout` seconds, then fail."""
+
+    def __init__(self, address, timeout=10.0):
+        self.sock = socket.create_connection(address, timeout=timeout * PATIENCE)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, data):
+        self.sock.sendall(data.encode("latin-1") if isinstance(data, str) else data)
+
+    def _more(self, what):
+        try:
+            data = self.sock.recv(1 << 16)
+        except TimeoutError:
+            raise Failure(f"no more bytes while reading {what}; got {self.buffer[:200]!r}") \
+                from None
+        self.buffer += data
+        return bool(data)
+
+    def read_until(self, end, what):
+        while end not in self.buffer:
+            check(self._more(what), f"connection ended in {what}: {self.buffer[:200]!r}")
+        taken, _, self.buffer = self.buffer.partition(end)
+        return taken
+
+    def read_exactly(self, n, what):
+        while len(self.buffer) < n:
+            check(self._more(what), f"connection ended after {len(self.buffer)} of {n} "
+                                    f"bytes of {what}")
+        taken, self.buffer = self.buffer[:n], self.buffer[n:]
+        return taken
+
+    def read_to_end(self):
+        with contextlib.suppress(ConnectionResetError):
+            while self._more("the rest"):
+                pass
+        taken, self.buffer = self.buffer, b""
+        return taken
+
+    def ends(self):
+        """True when the server closes without sending more."""
+        return self.read_to_end() == b""
+
+    def _read_chunks(self):
+        body = b""
+        while True:
+            size = int(self.read_until(b"\r\n", "a chunk size").partition(b";")[0], 16)
+            body += self.read_exactly(size, "a chunk")
+            check_equal(self.read_exactly(2, "the end of a chunk"), b"\r\n", "a chunk's end")
+            if size == 0:
+                return body
+
+    def response(self, head=False):
+        """Reads one response; `head` when it answers a HEAD request."""
+        lines = self.read_until(b"\r\n\r\n", "a response head").decode("latin-1").split("\r\n")
+        match = re.fullmatch(r"(HTTP/1\.[01]) ([1-5]\d\d) ([\x20-\x7e]*)", lines[0])
+        check(match, f"bad status line {lines[0]!r}")
+        headers = []
+        for line in lines[1:]:
+            field = re.fullmatch(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", line)
+            check(field, f"bad header line {line!r}")
+            headers.append((field.group(1), field.group(2)))
+        got = Response(match.group(1), int(match.group(2)), match.group(3), headers)
+        length, coding = got.header("content-length"), got.header("transfer-encoding")
+        if head or got.status < 200 or got.status in (204, 304):
+            return got
+        check(not (length and coding), f"both a length and a coding: {got}")
+        if coding is not None:
+            check_equal(coding, "chunked", "the transfer coding")
+            got.body = self._read_chunks()
+        elif length is not None:
+            got.body = self.read_exactly(int(length), "a body")
+        else:
+            got.body = self.read_to_end()
+        return got
+
+    def request(self, path="/", method="GET", headers=(), body=b"", version="1.1"):
+        """Sends one request and reads its response."""
+        fields = [("Host", "test"), *headers]
+        if body and not any(n.lower() == "content-length" for n, _ in fields):
+            fields.append(("Content-Length", str(len(body))))
+        head = f"{method} {path} HTTP/{version}\r\n"
+        head += "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
+        self.send(head.encode("latin-1") + body)
+        return self.response(head=method == "HEAD")
+
+
+def run_cowshed(*args, cwd="/", timeout_s=20.0):
+    """Runs cowshed to its end; (exit code, stdout, stderr)."""
+    done = subprocess.run([BINARY, *args], cwd=cwd, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=timeout_s * PATIENCE,
+                          check=False)
+    check(not SANITIZER_WORDS.search(done.stderr), f"a sanitizer spoke:\n{done.stderr}")
+    return done.returncode, done.stdout, done.stderr
+
+
+class Server:
+    """A running cowshed.
+
+    files     {name: bytes} below the root
+    options   {name: value}, given with -o; dots in names as "gc.percent"
+    mode      of the server; None leaves the default
+    slots     how many
+    errors    regular expressions of err and fatal lines that the test causes
+    exit_code what the master must leave with
+    fds_may_grow  the test changes what the master holds (more slots, say)
+    """
+
+    def __init__(self, files=None, options=None, mode=None, slots=1, errors=(), exit_code=0,
+                 fds_may_grow=False, args=(), config=None):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cowshed-e2e-"))
+        self.root = self.folder / "www"
+        self.root.mkdir()
+        self.errors = [re.compile(e) for e in errors]
+        self.exit_code = exit_code
+        self.fds_may_grow = fds_may_grow
+        self.proc = None
+        self.ready = {}
+        self.pids = set()
+        self.fds_when_ready = 0
+        for name, content in (files or {"index.html": b"<p>hello\n"}).items():
+            self.write(name, content)
+        self.argv = [str(BINARY)]
+        if config is not None:
+            (self.folder / "test.conf").write_text(config, encoding="utf-8")
+            self.argv += ["-c", "test.conf"]
+        self.argv += ["-l", "127.0.0.1:0", "-w", str(slots)]
+        if mode is not None:
+            self.argv += ["-m", mode]
+        settings = {"admin": "127.0.0.1:0", "root": str(self.root), **(options or {})}
+        for name, value in settings.items():
+            self.argv += ["-o", f"{name}={value}"]
+        self.argv += args
+
+    def write(self, name, content):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    # ---- start ----
+
+    def __enter__(self):
+        try:
+            self._start()
+        except BaseException:
+            self._kill()
+            self.show()
+            raise
+        return self
+
+    def _start(self):
+        with open(self.folder / "log", "wb") as log:
+            self.proc = subprocess.Popen(self.argv, cwd=self.folder, stdin=subprocess.DEVNULL,
+                                         stdout=log, stderr=log)
+        line = wait_until(self._ready_line, "the ready line", 20.0)
+        self.ready = dict(word.split("=", 1) for word in line.split()[1:])
+        check_equal(int(self.ready["pid"]), self.proc.pid, "the pid in the ready line")
+        self.address = self._address("listen")
+        self.admin = self._address("admin") if self.ready.get("admin", "off") != "off" else None
+        self.pids.update(children(self.proc.pid))
+        self.fds_when_ready = self.count_fds()
+
+    def _ready_line(self):
+        code = self.proc.poll()
+        found = re.search(r"^ready .*$", self.log(), re.M)
+        check(found or code is None, f"the server left with exit code {code} before it was ready")
+        return found.group(0) if found else None
+
+    def _address(self, name):
+        host, _, port = self.ready[name].rpartition(":")
+        return host.strip("[]"), int(port)
+
+    # ---- use ----
+
+    def log(self):
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    def connect(self, timeout=10.0):
+        return Conn(self.address, timeout)
+
+    def get(self, path="/", **how):
+        """One request on a connection of its own."""
+        with self.connect() as conn:
+            return conn.request(path, **how)
+
+    def admin_get(self, path, method="GET"):
+        with Conn(self.admin) as conn:
+            return conn.request(path, method=method, headers=[("Connection", "close")])
+
+    def status(self):
+        got = self.admin_get("/status")
+        check_equal(got.status, 200, "the answer to /status")
+        return json.loads(got.body)
+
+    def slot(self, number):
+        return next(s for s in self.status()["slots"] if s["slot"] == number)
+
+    def wait_for_log(self, pattern, timeout_s=10.0):
+        return wait_until(lambda: re.search(pattern, self.log(), re.M),
+                          f"a log line like {pattern!r}", timeout_s)
+
+    def signal(self, number):
+        os.kill(self.proc.pid, number)
+
+    def count_fds(self):
+        return len(os.listdir(f"/proc/{self.proc.pid}/fd"))
+
+    def workers(self):
+        """{slot: pid} of the slots that became ready last, from the log; threads have the
+        pid of their process."""
+        found = re.findall(r" slot (\d+) generation \d+ is ready, (?:pid|thread of) (\d+)",
+                           self.log())
+        return {int(slot): int(pid) for slot, pid in found}
+
+    def count_worker_fds(self, slot=0):
+        return len(os.listdir(f"/proc/{self.workers()[slot]}/fd"))
+
+    def wait_for_exit(self, timeout_s=20.0):
+        try:
+            return self.proc.wait(timeout_s * PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"the master is still there after {timeout_s * PATIENCE:.0f} s") from None
+
+    # ---- end ----
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self._check_descriptors()
+                if self.proc.poll() is None:
+                    self.signal(signal.SIGTERM)
+                check_equal(self.wait_for_exit(), self.exit_code, "the exit code of the master")
+                self._check_processes()
+                self._check_log()
+        except BaseException:
+            kind = Failure
+            raise
+        finally:
+            self._kill()
+            if kind is None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            elif kind is not Skip:
+                self.show()
+
+    def _check_descriptors(self):
+        if self.proc.poll() is not None or self.fds_may_grow:
+            return
+        try:
+            wait_until(lambda: self.count_fds() <= self.fds_when_ready, "descriptors to close", 5.0)
+        except Failure:
+            names = sorted(os.readlink(f"/proc/{self.proc.pid}/fd/{n}")
+                           for n in os.listdir(f"/proc/{self.proc.pid}/fd"))
+            raise Failure(f"the master had {self.fds_when_ready} descriptors when it was ready, "
+                          f"now it has {len(names)}: {names}") from None
+
+    def _check_processes(self):
+        """All descendants became ours when the master ended (adopt_orphans)."""
+        left = [p for p in children(os.getpid()) if not is_zombie(p)]
+        check(not left, f"processes {left} outlived the master")
+
+    def _check_log(self):
+        text = self.log()
+        check(not SANITIZER_WORDS.search(text), "a sanitizer spoke")
+        check("check failed:" not in text, "a CHECK failed")
+        for line in text.splitlines():
+            if BAD_LINE.match(line) and not any(e.search(line) for e in self.errors):
+                raise Failure(f"unexpected line in the log: {line}")
+
+    def _kill(self):
+        """Ends what is left: only processes that this server or its orphans made."""
+        if self.proc is None:
+            return
+        if self.proc.poll() is None:
+            for pid in children(self.proc.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.proc.kill()
+            self.proc.wait()
+        for pid in children(os.getpid()):
+            with contextlib.suppress(OSError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+    def show(self):
+        print(f"--- {self.folder}: {' '.join(self.argv)}")
+        with contextlib.suppress(OSError):
+            print(self.log()[-20000:])
+        print("---", flush=True)
