@@ -508,8 +508,8 @@ static void *look_around(void *arg)
 
     for (unsigned i = 0; !atomic_load(l->stop); i++) {
         unsigned name = i * 7 % MODEL_NAMES;
-        struct span key = model_key(0);
         const struct entry *e;
+        struct span key;
         char text[64];
         int pin;
 
