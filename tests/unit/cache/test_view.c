@@ -82,11 +82,14 @@ static const struct entry *find(struct cache_reader *r, unsigned name)
 static bool writes_are_refused(void)
 {
     struct cache_record r = model_record(1, 1);
+    struct cache_stats stats;
 
     cache_safepoint(cache);
     cache_collect(cache);
     cache_tick(cache, 1000);
-    return cache_insert(cache, &r, 1) == -EPERM && !cache_remove(cache, r.key) &&
+    cache_get_stats(cache, &stats);
+    return cache_verify(cache, NULL, NULL) == 0 && stats.entries == 1 &&
+           cache_insert(cache, &r, 1) == -EPERM && !cache_remove(cache, r.key) &&
            cache_clear(cache) == 0 && !cache_is_owner(cache) && cache_is_shared(cache);
 }
 
