@@ -58,6 +58,9 @@ static void open_listener(struct slot *s)
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     check_true(s->listener >= 0);
     check_int(bind(s->listener, (struct sockaddr *)&at, sizeof at), 0, "bind");
+    if (s->send_buffer > 0) /* accepted sockets inherit it */
+        setsockopt(s->listener, SOL_SOCKET, SO_SNDBUF, &s->send_buffer,
+                   sizeof s->send_buffer);
     check_int(listen(s->listener, 128), 0, "listen");
     check_int(getsockname(s->listener, (struct sockaddr *)&at, &n), 0, "getsockname");
     s->port = ntohs(at.sin_port);

@@ -25,6 +25,7 @@ struct slot {
     struct worker_env env;
     struct channel channel;
     pthread_t thread;
+    int send_buffer; /* 0: the kernel's; else bytes for each connection */
     int listener, port;
     int exit_code;
     int files_before;
