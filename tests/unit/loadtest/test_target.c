@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+#include "loadtest/target.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "loadtest/url.h"
+#include "tests/test.h"
+
+static void urls_are_taken_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *host, *port, *authority, *path;
+    } cases[] = {
+        { "http://a", "a", "80", "a", "/" },
+        { "http://a/", "a", "80", "a", "/" },
+        { "HTTP://a:8080/b?c=d", "a", "8080", "a:8080", "/b?c=d" },
+        { "http://127.0.0.1:1/x#fragment", "127.0.0.1", "1", "127.0.0.1:1", "/x" },
+        { "http://[::1]:65535/", "::1", "65535", "[::1]:65535", "/" },
+        { "http://[::1]", "::1", "80", "[::1]", "/" },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        struct url url;
+        check_str(url_parse(cases[i].text, &url), NULL, "%s", cases[i].text);
+        check_str(url.host, cases[i].host, "%s", cases[i].text);
+        check_str(url.port, cases[i].port, "%s", cases[i].text);
+        check_span(url.authority, cases[i].authority, "%s", cases[i].text);
+        check_span(url.path, cases[i].path, "%s", cases[i].text);
+    }
+}
+
+static void bad_urls_say_what_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        { "", "http://" },
+        { "a", "http://" },
+        { "https://a/", "https" },
+        { "http://", "host is missing" },
+        { "http:///x", "host is missing" },
+        { "http://:80/", "host is missing" },
+        { "http://a:/", "port" },
+        { "http://a:0/", "port" },
+        { "http://a:65536/", "port" },
+        { "http://a:1x/", "port" },
+        { "http://u@a/", "user" },
+        { "http://[::1/", "bracket" },
+        { "http://[::1]x/", "no port" },
+        { "http://a/ b", "escaped" },
+        { "http://a/\xc3\xa9", "escaped" },
+        { "http://a?b", "path" },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        struct url url;
+        const char *wrong = url_parse(cases[i].text, &url);
+        check_not_null(wrong, "'%s'", cases[i].text);
+        check_not_null(strstr(wrong, cases[i].words), "'%s': %s", cases[i].text, wrong);
+    }
+}
+
+static void one_request(const struct target_config *config, char *out, size_t size)
+{
+    struct target target;
+    struct prng prng;
+    char error[TARGET_ERROR_MAX], request[TARGET_REQUEST_MAX];
+    bool head;
+    prng_seed(&prng, 1);
+    check_int(target_init(&target, config, error), 0, "%s", error);
+    size_t n = target_next(&target, &prng, request, &head);
+    check_true(n < size);
+    memcpy(out, request, n);
+    out[n] = '\0';
+    target_free(&target);
+}
+
+static void a_request_is_what_was_asked_for(void **state)
+{
+    (void)state;
+    static const char *const headers[] = { "Accept: x", "host: other" };
+    static const struct {
+        struct target_config config;
+        const char *want;
+    } cases[] = {
+        { { .url = "http://127.0.0.1:81/p?q" },
+          "GET /p?q HTTP/1.1\r\nHost: 127.0.0.1:81\r\n\r\n" },
+        { { .url = "http://127.0.0.1/{}" },
+          "GET /{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
+        { { .url = "http://127.0.0.1/", .headers = headers, .n_headers = 1 },
+          "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: x\r\n\r\n" },
+        { { .url = "http://127.0.0.1/", .headers = headers, .n_headers = 2 },
+          "GET / HTTP/1.1\r\nAccept: x\r\nhost: other\r\n\r\n" },
+        { { .url = "http://127.0.0.1", .zipf_keys = 1 },
+          "GET /o/0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
+        { { .url = "http://127.0.0.1/a-{}.html", .zipf_keys = 1 },
+          "GET /a-0.html HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
+        { { .url = "http://127.0.0.1/item/", .zipf_keys = 1 },
+          "GET /item/0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        char got[512];
+        one_request(&cases[i].config, got, sizeof got);
+        check_str(got, cases[i].want, "case %zu", i);
+    }
+}
+
+static void the_same_seed_draws_the_same_requests(void **state)
+{
+    (void)state;
+    struct target_config config = { .url = "http://127.0.0.1/",
+                                    .zipf_keys = 100000,
+                                    .zipf_exponent = 0.9 };
+    struct target target;
+    struct prng a, b;
+    char error[TARGET_ERROR_MAX], one[TARGET_REQUEST_MAX], two[TARGET_REQUEST_MAX];
+    bool head;
+    check_int(target_init(&target, &config, error), 0, "%s", error);
+    prng_seed(&a, 5);
+    prng_seed(&b, 5);
+    for (unsigned i = 0; i < 1000; i++) {
+        size_t n = target_next(&target, &a, one, &head);
+        check_mem(one, n, two, target_next(&target, &b, two, &head), "request %u", i);
+    }
+    target_free(&target);
+}
+
+static void lines_of_a_mix_are_weight_method_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        double weight; /* -1: refused */
+        bool head;
+        const char *path;
+    } cases[] = {
+        { "", 0, false, NULL },
+        { "   # words", 0, false, NULL },
+        { "1 /", 1, false, "/" },
+        { "0.5 GET /a?b", 0.5, false, "/a?b" },
+        { "  3   HEAD   /x ", 3, true, "/x" },
+        { "/", -1, false, NULL },
+        { "0 /", -1, false, NULL },
+        { "-1 /", -1, false, NULL },
+        { "1", -1, false, NULL },
+        { "1 POST /", -1, false, NULL },
+        { "1 GET x", -1, false, NULL },
+        { "1 GET /a /b", -1, false, NULL },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        double weight = -1;
+        bool head = false;
+        struct span path = { 0 };
+        const char *wrong =
+            target_mix_line(span_of(cases[i].line), &weight, &head, &path);
+        check_true((wrong != NULL) == (cases[i].weight < 0), "'%s'", cases[i].line);
+        if (wrong != NULL)
+            continue;
+        check_near(weight, cases[i].weight, 1e-12, "'%s'", cases[i].line);
+        check_true(head == cases[i].head, "'%s'", cases[i].line);
+        if (cases[i].path != NULL)
+            check_span(path, cases[i].path, "'%s'", cases[i].line);
+    }
+}
+
+/* Writes a file and returns its name, which is good until the next call. */
+static const char *file_with(const char *text)
+{
+    static char path[] = "/tmp/cowload-mix-XXXXXX";
+    strcpy(path + sizeof path - 7, "XXXXXX");
+    int fd = mkstemp(path);
+    check_true(fd >= 0);
+    check_int(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    return path;
+}
+
+static void a_mix_is_drawn_by_weight(void **state)
+{
+    (void)state;
+    const char *path = file_with("# a mix\n3 GET /often\n1 HEAD /seldom");
+    struct target_config config = { .url = "http://127.0.0.1/", .mix_path = path };
+    struct target target;
+    struct prng prng;
+    char error[TARGET_ERROR_MAX], request[TARGET_REQUEST_MAX];
+    unsigned heads = 0;
+    check_int(target_init(&target, &config, error), 0, "%s", error);
+    prng_seed(&prng, 2);
+    for (unsigned i = 0; i < 10000; i++) {
+        bool head;
+        size_t n = target_next(&target, &prng, request, &head);
+        heads += head;
+        check_true(n > 12 && (memcmp(request, "HEAD /seldom", 12) == 0) == head);
+    }
+    check_near(heads, 2500, 4 * 43.3);
+    target_free(&target);
+    unlink(path);
+}
+
+static void a_bad_mix_is_named_with_its_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } cases[] = { { "1 /a\n\nx /b\n", ":3: a line begins with a weight" },
+                  { "# nothing\n", "the mix is empty" } };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        const char *path = file_with(cases[i].text);
+        struct target_config config = { .url = "http://127.0.0.1/", .mix_path = path };
+        struct target target;
+        char error[TARGET_ERROR_MAX];
+        check_int(target_init(&target, &config, error), -EINVAL, "case %zu", i);
+        check_not_null(strstr(error, cases[i].words), "%s", error);
+        unlink(path);
+    }
+    struct target_config missing = { .url = "http://127.0.0.1/",
+                                     .mix_path = "/nope/x" };
+    struct target target;
+    char error[TARGET_ERROR_MAX];
+    check_int(target_init(&target, &missing, error), -ENOENT);
+    check_not_null(strstr(error, "could not open '/nope/x'"), "%s", error);
+}
+
+static void a_request_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    char url[TARGET_REQUEST_MAX + 64] = "http://127.0.0.1/";
+    struct target_config config = { .url = url };
+    struct target target;
+    char error[TARGET_ERROR_MAX];
+    memset(url + strlen(url), 'a', sizeof url - 1 - strlen(url));
+    url[sizeof url - 1] = '\0';
+    check_int(target_init(&target, &config, error), -ENOBUFS);
+    check_not_null(strstr(error, "too long"), "%s", error);
+}
+
+TEST_MAIN(test(urls_are_taken_apart), test(bad_urls_say_what_is_wrong),
+          test(a_request_is_what_was_asked_for),
+          test(the_same_seed_draws_the_same_requests),
+          test(lines_of_a_mix_are_weight_method_path), test(a_mix_is_drawn_by_weight),
+          test(a_bad_mix_is_named_with_its_line),
+          test(a_request_that_is_too_long_is_refused))
