@@ -58,8 +58,7 @@ void gc_block_init(struct gc_heap *heap)
     gc_block_drop_lists(heap);
 }
 
-/* ---- lists
- * --------------------------------------------------------------------------- */
+/* ---- lists --------------------------------------------------------------- */
 
 static void push(struct gc_heap *heap, struct block_list *list, uint32_t block)
 {
@@ -94,8 +93,7 @@ void gc_block_drop_lists(struct gc_heap *heap)
     heap->hole_bytes = 0;
 }
 
-/* ---- which pages of a block are free
- * ---------------------------------------------------- */
+/* ---- which pages of a block are free ------------------------------------- */
 
 /* The pages under the slot whose payload is granule g of the block. */
 static uint16_t slot_pages(unsigned g, unsigned size)
@@ -138,8 +136,7 @@ static void drop_pages(struct gc_heap *heap, uint32_t block, uint16_t pages)
                               heap->config.shared);
 }
 
-/* ---- the cursor
- * -------------------------------------------------------------------------- */
+/* ---- the cursor ---------------------------------------------------------- */
 
 static bool next_word(struct gc_heap *heap, struct cursor *cursor, unsigned class)
 {
@@ -280,8 +277,7 @@ bool gc_block_refill(struct gc_heap *heap, unsigned class, bool traced)
     return open_sealed(heap, cursor, class, traced);
 }
 
-/* ---- after the sweep of a block
- * ------------------------------------------------------------ */
+/* ---- after the sweep of a block ------------------------------------------ */
 
 static void free_block(struct gc_heap *heap, uint32_t block)
 {

@@ -14,8 +14,9 @@
  * part of the heap.
  */
 #define GC_IMPL
-#include <unistd.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gc/block.h"
 #include "gc/cycle.h"
@@ -135,7 +136,8 @@ long gc_pretouch(struct gc_heap *heap, enum gc_pretouch how)
     int err;
     if (!heap->owner) {
         /* The owner's tables are not here, but the kernel knows what the file has. */
-        GC_CHECK(how == GC_PRETOUCH_READ);
+        if (how != GC_PRETOUCH_READ)
+            return -EPERM;
         return gc_os_populate_file(heap->base, bytes);
     }
     struct populate p = { .how = how, .end = (uintptr_t)end };

@@ -33,8 +33,7 @@ struct gc_heap;
 struct gc_visitor;
 struct gc_reader; /* one per seat and process; defined at the end, for the inlines */
 
-/* ---- types ------------------------------------------------------------------------
- */
+/* ---- types --------------------------------------------------------------- */
 
 /* How objects of one kind are traced. trace() shows every pointer of obj to the
  * visitor, NULL pointers included if that is easier; it must not allocate, store or
@@ -55,8 +54,7 @@ enum { GC_BYTES = 0 }; /* the type that every heap knows already: pointer-free b
 /* Registers a type; returns its number (>= 1) or -ENOSPC after 255 of them. */
 int gc_type_add(struct gc_heap *heap, const struct gc_type *type);
 
-/* ---- configuration ------------------------------------------------------------------
- */
+/* ---- configuration ------------------------------------------------------- */
 
 enum gc_marks { GC_MARKS_SIDE, GC_MARKS_HEADER };
 enum gc_reuse { GC_REUSE_ANY, GC_REUSE_PAGE, GC_REUSE_NONE };
@@ -121,8 +119,7 @@ struct gc_config {
 struct gc_heap *gc_new(const struct gc_config *config, const char **ret_why);
 void gc_free(struct gc_heap *heap);
 
-/* ---- objects
- * -------------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------- */
 
 /* A new object with room for `bytes` bytes, aligned to 16, uninitialised; NULL at the
  * limit (the next safepoint then collects). Until the next safepoint it may be filled
@@ -144,8 +141,7 @@ void gc_store(struct gc_heap *heap, void *obj, void *field, const void *value);
 /* Whether obj was inherited over a fork and is immortal and immutable now. */
 bool gc_frozen(const struct gc_heap *heap, const void *obj);
 
-/* ---- roots
- * ---------------------------------------------------------------------------- */
+/* ---- roots --------------------------------------------------------------- */
 
 /* The one root that readers see. obj and all it leads to must be complete. */
 void gc_publish(struct gc_heap *heap, void *obj);
@@ -162,8 +158,7 @@ void *gc_handle_get(const struct gc_handle *handle);
 void gc_handle_set(struct gc_handle *handle, void *obj);
 void gc_handle_free(struct gc_heap *heap, struct gc_handle *handle);
 
-/* ---- collecting
- * ----------------------------------------------------------------------- */
+/* ---- collecting ---------------------------------------------------------- */
 
 /* The place where the owner lets the collector work; cheap when nothing is due. */
 void gc_safepoint(struct gc_heap *heap);
@@ -173,11 +168,12 @@ void gc_safepoint(struct gc_heap *heap);
  * goes on at later safepoints, nothing is lost. */
 int gc_collect(struct gc_heap *heap, enum gc_reason reason);
 
-/* A safepoint with time to spare: works for about budget_ns. True if work remains. */
+/* A safepoint with time to spare: works for about budget_ns (a stop-the-world heap: for
+ * as long as it takes), and gives back free pages that are old enough: call it every
+ * 100 ms or so. True if work remains. */
 bool gc_step(struct gc_heap *heap, uint64_t budget_ns);
 
-/* ---- fork
- * ----------------------------------------------------------------------------- */
+/* ---- fork ---------------------------------------------------------------- */
 
 /* Before the fork; also when the fork then fails (call gc_fork_parent() all the same).
  */
@@ -198,7 +194,7 @@ enum gc_pretouch {
     GC_PRETOUCH_WRITE, /* fault in and break copy-on-write of all pages in use */
     GC_PRETOUCH_READ,  /* fill page tables only */
 };
-/* Pages covered, or -errno. */
+/* Pages covered, or -errno (-EPERM: a reader of a shared heap can only READ). */
 long gc_pretouch(struct gc_heap *heap, enum gc_pretouch how);
 
 /* In the owner: the addresses that a child forked now would inherit. In a child: those
@@ -235,8 +231,7 @@ void gc_reader_clear(struct gc_heap *heap, unsigned seat);
 uint64_t gc_reader_lag(const struct gc_heap *heap, unsigned seat);
 unsigned gc_reader_pins(const struct gc_heap *heap, unsigned seat);
 
-/* ---- looking at it
- * -------------------------------------------------------------------- */
+/* ---- looking at it ------------------------------------------------------- */
 
 struct gc_stats {
     enum gc_phase phase;
@@ -268,7 +263,8 @@ void gc_get_stats(const struct gc_heap *heap, struct gc_stats *ret_stats);
 
 /* Checks the rules of gc/README.md; returns how many violations were found and reports
  * each. Level 1: tables; 2: also every edge of every reachable object (an independent
- * marker); 3: also frozen bytes against their checksum. */
+ * marker); 3: also frozen bytes against their checksum. A reader has nothing to check.
+ */
 typedef void gc_report_fn(void *arg, const char *rule, const void *where);
 unsigned gc_verify(struct gc_heap *heap, int level, gc_report_fn *report, void *arg);
 
@@ -276,8 +272,7 @@ unsigned gc_verify(struct gc_heap *heap, int level, gc_report_fn *report, void *
  * the program may define its own. */
 void gc_bug(const char *file, int line, const char *what) __attribute__((noreturn));
 
-/* ---- the inlines: layout is not API
- * ---------------------------------------------------- */
+/* ---- the inlines: layout is not API -------------------------------------- */
 
 /* One seat in control memory (MAP_SHARED, made by gc_new(), writable everywhere).
  *

@@ -150,8 +150,7 @@ static void flush_ring(struct gc_heap *heap)
     }
 }
 
-/* ---- after an overflow
- * ------------------------------------------------------------------- */
+/* ---- after an overflow --------------------------------------------------- */
 
 static void rescan_block(struct gc_heap *heap, uint32_t block)
 {

@@ -184,8 +184,7 @@ unsigned gc_reader_pins(const struct gc_heap *heap, unsigned number)
     return n;
 }
 
-/* ---- the owner's side
- * -------------------------------------------------------------------- */
+/* ---- the owner's side ---------------------------------------------------- */
 
 void gc_reader_new_epoch(struct gc_heap *heap)
 {

@@ -33,8 +33,7 @@ static void fault(struct check *check, const char *rule, uintptr_t where)
         check->report(check->arg, rule, (const void *)where);
 }
 
-/* ---- tables
- * ---------------------------------------------------------------------------- */
+/* ---- tables -------------------------------------------------------------- */
 
 static void check_object(struct check *check, uintptr_t addr, bool traced, size_t room)
 {
@@ -159,8 +158,7 @@ static void check_tables(struct check *check)
     check_cursors(check);
 }
 
-/* ---- reachability
- * ------------------------------------------------------------------------ */
+/* ---- reachability -------------------------------------------------------- */
 
 static bool is_object(const struct gc_heap *heap, uintptr_t addr)
 {
@@ -243,8 +241,7 @@ static void check_reachable(struct check *check)
     free(check->stack);
 }
 
-/* ---- frozen bytes
- * -------------------------------------------------------------------------- */
+/* ---- frozen bytes -------------------------------------------------------- */
 
 /* Free slots count too, although nobody else may look at them. */
 __attribute__((no_sanitize("address"))) static int add_to_sum(void *arg, uintptr_t addr,
@@ -277,9 +274,7 @@ uint64_t gc_verify_frozen_sum(const struct gc_heap *heap)
     return f.sum;
 }
 
-/* ---- doors
- * -----------------------------------------------------------------------------------
- */
+/* ---- doors --------------------------------------------------------------- */
 
 unsigned gc_verify(struct gc_heap *heap, int level, gc_report_fn *report, void *arg)
 {

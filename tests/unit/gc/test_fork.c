@@ -148,8 +148,7 @@ static void filling_whole_pages_copies_fewer_than_filling_holes(void **state)
     check_true(page < any, "page %d %%, any %d %%", page, any);
 }
 
-/* ---- frozen
- * ------------------------------------------------------------------------------ */
+/* ---- frozen -------------------------------------------------------------- */
 
 static int write_nothing_inherited(struct gc_heap *heap, void *arg)
 {
@@ -241,8 +240,7 @@ static void an_arena_has_a_limit_of_its_own(void **state)
     gc_free(heap);
 }
 
-/* ---- the parent
- * ------------------------------------------------------------------------------ */
+/* ---- the parent ---------------------------------------------------------- */
 
 static int wait_for_end(struct gc_heap *heap, void *arg)
 {
@@ -297,8 +295,7 @@ static void a_parent_allocates_in_fresh_blocks_while_a_child_lives(void **state)
     check_true(any >= none + 5, "none %d %%, any %d %%", none, any);
 }
 
-/* ---- children in numbers
- * ----------------------------------------------------------------------- */
+/* ---- children in numbers ------------------------------------------------- */
 
 static int live_briefly(struct gc_heap *heap, void *arg)
 {
@@ -412,9 +409,7 @@ static void many_forks_leak_neither_memory_nor_mappings(void **state)
     }
 }
 
-/* ---- pretouch
- * --------------------------------------------------------------------------------------
- */
+/* ---- pretouch ------------------------------------------------------------ */
 
 static int pretouch_write(struct gc_heap *heap, void *arg)
 {

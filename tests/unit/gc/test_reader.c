@@ -31,8 +31,7 @@ static uint64_t live(const struct gc_heap *heap)
     return stats.live_bytes;
 }
 
-/* ---- what a child may do
- * ------------------------------------------------------------------ */
+/* ---- what a child may do ------------------------------------------------- */
 
 static int write_to_heap(struct gc_heap *heap, void *arg)
 {
@@ -290,8 +289,7 @@ static void pins_end_at_their_number_and_come_back(void **state)
     gc_free(heap);
 }
 
-/* ---- readers at full speed
- * ------------------------------------------------------------------- */
+/* ---- readers at full speed ----------------------------------------------- */
 
 enum { LENGTH = 40, ROUNDS = 1500 };
 
