@@ -129,7 +129,7 @@ class Conn:
     def __init__(self, address, timeout=10.0):
         self.sock = socket.create_connection(address, timeout=timeout * PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = bytearray()
 
     def __enter__(self):
         return self
@@ -147,30 +147,34 @@ class Conn:
         try:
             data = self.sock.recv(1 << 16)
         except TimeoutError:
-            raise Failure(f"no more bytes while reading {what}; got {self.buffer[:200]!r}") \
+            raise Failure(f"no more bytes while reading {what}; got {bytes(self.buffer[:200])!r}") \
                 from None
         self.buffer += data
         return bool(data)
 
+    def _take(self, n):
+        taken = bytes(self.buffer[:n])
+        del self.buffer[:n]
+        return taken
+
     def read_until(self, end, what):
         while end not in self.buffer:
-            check(self._more(what), f"connection ended in {what}: {self.buffer[:200]!r}")
-        taken, _, self.buffer = self.buffer.partition(end)
-        return taken
+            check(self._more(what), f"connection ended in {what}: "
+                                     f"{bytes(self.buffer[:200])!r}")
+        at = self.buffer.index(end)
+        return self._take(at + len(end))[:at]
 
     def read_exactly(self, n, what):
         while len(self.buffer) < n:
             check(self._more(what), f"connection ended after {len(self.buffer)} of {n} "
                                     f"bytes of {what}")
-        taken, self.buffer = self.buffer[:n], self.buffer[n:]
-        return taken
+        return self._take(n)
 
     def read_to_end(self):
         with contextlib.suppress(ConnectionResetError):
             while self._more("the rest"):
                 pass
-        taken, self.buffer = self.buffer, b""
-        return taken
+        return self._take(len(self.buffer))
 
     def ends(self):
         """True when the server closes without sending more."""
