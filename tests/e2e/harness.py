@@ -35,7 +35,10 @@ BINARY = BUILD / "cowshed"
 # Sanitizers make everything slower; deadlines only end what would never end.
 PATIENCE = 4.0 if "-" in BUILD.name else 1.0
 
+PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
+CAP_DAC_OVERRIDE = 1
+CAP_DAC_READ_SEARCH = 2
 
 
 class Skip(Exception):
@@ -65,6 +68,12 @@ def take_tests():
 def adopt_orphans():
     """Processes that lose their parent become ours, so that none can be overlooked."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def drop_file_capabilities():
+    """Root then obeys permissions, as any other user does; from the next exec on."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def children(pid):
@@ -243,23 +252,27 @@ class Server:
     errors    regular expressions of err and fatal lines that the test causes
     exit_code what the master must leave with
     fds_may_grow  the test changes what the master holds (more slots, say)
+    unprivileged  even as root, files are read only as their permissions say
+    program   run instead of cowshed, by the tests of this fixture
     """
 
     def __init__(self, files=None, options=None, mode=None, slots=1, errors=(), exit_code=0,
-                 fds_may_grow=False, args=(), config=None):
+                 fds_may_grow=False, unprivileged=False, args=(), config=None,
+                 program=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cowshed-e2e-"))
         self.root = self.folder / "www"
         self.root.mkdir()
         self.errors = [re.compile(e) for e in errors]
         self.exit_code = exit_code
         self.fds_may_grow = fds_may_grow
+        self.unprivileged = unprivileged
         self.proc = None
         self.ready = {}
         self.pids = set()
         self.fds_when_ready = 0
         for name, content in (files or {"index.html": b"<p>hello\n"}).items():
             self.write(name, content)
-        self.argv = [str(BINARY)]
+        self.argv = list(program or [str(BINARY)])
         if config is not None:
             (self.folder / "test.conf").write_text(config, encoding="utf-8")
             self.argv += ["-c", "test.conf"]
@@ -290,8 +303,9 @@ class Server:
 
     def _start(self):
         with open(self.folder / "log", "wb") as log:
-            self.proc = subprocess.Popen(self.argv, cwd=self.folder, stdin=subprocess.DEVNULL,
-                                         stdout=log, stderr=log)
+            self.proc = subprocess.Popen(
+                self.argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=drop_file_capabilities if self.unprivileged else None)
         line = wait_until(self._ready_line, "the ready line", 20.0)
         self.ready = dict(word.split("=", 1) for word in line.split()[1:])
         check_equal(int(self.ready["pid"]), self.proc.pid, "the pid in the ready line")
@@ -395,8 +409,12 @@ class Server:
 
     def _check_processes(self):
         """All descendants became ours when the master ended (adopt_orphans)."""
-        left = [p for p in children(os.getpid()) if not is_zombie(p)]
+        left = self.leftovers()
         check(not left, f"processes {left} outlived the master")
+
+    @staticmethod
+    def leftovers():
+        return [p for p in children(os.getpid()) if not is_zombie(p)]
 
     def _check_log(self):
         text = self.log()
