@@ -51,7 +51,8 @@ B := build/$(KIND)
 DEPS_MK := build/deps/config.mk
 ifneq ($(filter-out clean deps,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell .ci/deps check 2>/dev/null),ok)
-.PHONY: $(DEPS_MK)
+# Not .PHONY: make reads an included file again only when it is a real target.
+$(DEPS_MK): missing-deps
 endif
 include $(DEPS_MK)
 endif
@@ -108,7 +109,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 
 # --- rules --------------------------------------------------------------------------
 
-.PHONY: all deps run test test-unit test-e2e test-build bench lint install clean
+.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench lint install clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
