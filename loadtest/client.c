@@ -153,9 +153,8 @@ static unsigned count_open(const struct client *client)
 static void warm_up(struct client *client)
 {
     const struct client_config *config = client->config;
-    uint64_t start = clock_ns();
-    begin_plan(client, start, config->warmup_ns, WARMUP_PLAN, WARMUP_REQUESTS);
-    client_loop(client, start + config->warmup_ns + config->timeout_ns, false);
+    begin_plan(client, clock_ns(), config->warmup_ns, WARMUP_PLAN, WARMUP_REQUESTS);
+    client_loop(client, false);
     abandon_rest(client);
     client_connect(client, clock_ns() + config->timeout_ns);
 }
@@ -168,7 +167,7 @@ static void measure(struct client *client)
     client->opened = count_open(client);
     tally_reset(recorder_tally(&client->recorder));
     begin_plan(client, start, config->duration_ns, PLAN, REQUESTS);
-    client_loop(client, start + config->duration_ns + config->timeout_ns, true);
+    client_loop(client, true);
     client->end_ns = client->pacer.end_ns;
     abandon_rest(client);
     client->usage = usage_since(client, &before);

@@ -90,9 +90,9 @@ void client_free(struct client *client);
 void *client_main(void *arg);
 
 /* For client.c and client_loop.c: a loop until the plan is over and everything sent has
- * an outcome, or until drain_ns; with `finish_backlog` requests that wait for a
- * connection count as something to drain. */
-void client_loop(struct client *client, uint64_t drain_ns, bool finish_backlog);
+ * an outcome, at most --timeout after the end of the plan; with `finish_backlog`
+ * requests that wait for a connection are still sent then. */
+void client_loop(struct client *client, bool finish_backlog);
 /* A loop until all connections are open, or `until_ns`. */
 void client_connect(struct client *client, uint64_t until_ns);
 

@@ -270,7 +270,7 @@ static bool is_over(const struct client *client, uint64_t now_ns)
            list_empty(&client->flight);
 }
 
-void client_loop(struct client *client, uint64_t drain_ns, bool finish_backlog)
+void client_loop(struct client *client, bool finish_backlog)
 {
     uint64_t interval = client->config->interval_ns;
     uint64_t swap_ns = client->pacer.start_ns + interval;
@@ -286,7 +286,8 @@ void client_loop(struct client *client, uint64_t drain_ns, bool finish_backlog)
         note_backlog(client, now);
         if (now >= client->pacer.end_ns && !finish_backlog)
             forget_backlog(client);
-        if (is_over(client, now) || abandon || now >= drain_ns)
+        if (is_over(client, now) || abandon ||
+            now >= client->pacer.end_ns + client->config->timeout_ns)
             return;
         wait_and_handle(client, next_deadline(client, now));
     }

@@ -223,9 +223,10 @@ static void wait_tick(struct run *run, uint64_t length_ns)
     if (sigtimedwait(&set, NULL, &length) >= 0)
         stop(run);
     double elapsed = start == 0 ? -1 : (double)(clock_ns() - start) / 1e9;
-    if (watch->on_tick != NULL && !watch->on_tick(watch->arg, elapsed) &&
-        !run->result.interrupted)
+    if (watch->on_tick != NULL && !watch->on_tick(watch->arg, elapsed)) {
         stop(run);
+        atomic_store(&run->group.abandon, true);
+    }
 }
 
 static void watch_threads(struct run *run)

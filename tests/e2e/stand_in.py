@@ -2,13 +2,19 @@
 # SPDX-License-Identifier: MIT
 """stand_in.py - speaks cowshed's command line, ready line and /status, for tests of cowload.
 
-It behaves as its mode tells it to:
-    fast       answers at once
-    slow       answers 3 ms later
-    dead       says why and exits before it is ready
-    dies       is ready, then exits in the middle of the second run
-    stubborn   does not stop when it is asked to
-and counts requests, so that /status has something to say.
+Its mode says how it lives:
+    fast     answers at once
+    slow     answers 3 ms later
+    dead     says why and exits before it is ready
+    dies     is ready, then breaks down after 300 requests
+
+The path of a request says how it is answered:
+    /close     and the connection is closed after it
+    /mute      not at all
+    /503, /404 with that status
+    /half      with half of the response, then the connection ends
+    /garbage   with something that is not HTTP
+    anything else: with the path itself as the body
 """
 
 import asyncio
@@ -31,22 +37,37 @@ class StandIn:
         return json.dumps({"mode": self.mode, "pid": os.getpid(), "slots": [slot],
                            "forks": {"count": 2, "last_us": 300}}).encode()
 
-    def body(self, path):
+    async def answer(self, path):
+        """(bytes of the response, whether the connection goes on)"""
         self.requests += 1
         if self.mode == "dies" and self.requests > 300:
             print("the stand-in breaks down", file=sys.stderr, flush=True)
             os._exit(9)
-        return path
+        if self.mode == "slow":
+            await asyncio.sleep(0.003)
+        whole = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n%s\r\n%s"
+        if path == b"/mute":
+            await asyncio.sleep(3600)
+        if path == b"/half":
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", False
+        if path == b"/garbage":
+            return b"this is not HTTP\r\n\r\n", False
+        if path == b"/close":
+            return whole % (b"200 OK", 5, b"Connection: close\r\n", path[1:]), False
+        status = path[1:] + b" No" if path in (b"/503", b"/404") else b"200 OK"
+        return whole % (status, len(path), b"", path), True
+
+    async def answer_admin(self, _path):
+        body = self.status()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body, True
 
     async def serve(self, reader, writer, answer):
         try:
-            while True:
+            goes_on = True
+            while goes_on:
                 head = await reader.readuntil(b"\r\n\r\n")
-                path = head.split(b" ", 2)[1]
-                if self.mode == "slow":
-                    await asyncio.sleep(0.003)
-                body = answer(path)
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                response, goes_on = await answer(head.split(b" ", 2)[1])
+                writer.write(response)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -55,12 +76,11 @@ class StandIn:
 
     async def run(self):
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, lambda: self.mode == "stubborn" or stop.set())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         listen = await asyncio.start_server(
-            lambda r, w: self.serve(r, w, self.body), "127.0.0.1", 0, backlog=1024)
+            lambda r, w: self.serve(r, w, self.answer), "127.0.0.1", 0, backlog=1024)
         admin = await asyncio.start_server(
-            lambda r, w: self.serve(r, w, lambda path: self.status()), "127.0.0.1", 0)
+            lambda r, w: self.serve(r, w, self.answer_admin), "127.0.0.1", 0)
         ports = [s.sockets[0].getsockname()[1] for s in (listen, admin)]
         print(f"ready listen=127.0.0.1:{ports[0]} admin=127.0.0.1:{ports[1]} "
               f"mode={self.mode} slots=1 pid={os.getpid()}", file=sys.stderr, flush=True)
@@ -73,7 +93,8 @@ def main():
         print("fatal: the stand-in does not want to start", file=sys.stderr)
         return 2
     asyncio.run(StandIn(mode).run())
-    return 0
+    sys.stderr.flush()
+    os._exit(0)  # without waiting for connections that are still open
 
 
 if __name__ == "__main__":

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: MIT
+"""cowload against a stand-in that behaves badly on purpose, and against cowshed."""
+
+import base64
+import contextlib
+import json
+import pathlib
+import re
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import zlib
+
+from e2e.harness import (BUILD, PATIENCE, SANITIZER_WORDS, Server, check, check_equal, test,
+                         wait_until)
+
+COWLOAD = BUILD / "cowload"
+STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
+
+
+@contextlib.contextmanager
+def folder():
+    with tempfile.TemporaryDirectory(prefix="cowload-e2e-") as name:
+        yield pathlib.Path(name)
+
+
+@contextlib.contextmanager
+def stand_in(mode="fast"):
+    """(address, process) of a server that is stopped by pid at the end."""
+    proc = subprocess.Popen([STAND_IN, "-m", mode], stdin=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)
+    try:
+        ready = dict(word.split("=", 1) for word in proc.stderr.readline().split()[1:])
+        yield ready["listen"], proc
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            proc.send_signal(signal.SIGCONT)
+        proc.kill()
+        proc.wait()
+        proc.stderr.close()
+
+
+def cowload(*args, codes=(0,), timeout_s=60.0):
+    """Runs it; (exit code, stdout, stderr)."""
+    done = subprocess.run([COWLOAD, *map(str, args)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=timeout_s * PATIENCE,
+                          check=False)
+    check(not SANITIZER_WORDS.search(done.stderr), f"a sanitizer spoke:\n{done.stderr}")
+    check(done.returncode in codes,
+          f"exit code {done.returncode} of {args}:\n{done.stdout}\n{done.stderr}")
+    return done.returncode, done.stdout, done.stderr
+
+
+# On a busy machine a run may rightly call itself invalid (3); its counts hold anyway.
+MEASURED = (0, 3)
+
+
+def measure(address, path, *args, codes=MEASURED):
+    """Runs it and checks the balance sheet; (counts, result, stdout)."""
+    with folder() as out:
+        _, text, _ = cowload(*args, "--json", out / "json", f"http://{address}{path}",
+                             codes=codes)
+        result = json.loads((out / "json").read_text())
+    c = result["counts"]
+    check_equal(c["planned"], c["sent"] + c["unsent"], f"planned in {c}")
+    check_equal(c["sent"], c["ok"] + c["http_errors"] + c["read_errors"] + c["write_errors"]
+                + c["timeouts"] + c["in_flight"], f"sent in {c}")
+    samples = result["latency"]["all"]["samples"]
+    check_equal(samples, c["planned"], "every planned request has a place in the histogram")
+    return c, result, text
+
+
+def decode_histogram(text):
+    """{slot: count} by a decoder of its own; only what a test needs of the V2 format."""
+    packed = base64.b64decode(text, validate=True)
+    cookie, length = struct.unpack(">Ii", packed[:8])
+    check_equal(cookie, 0x1C849314, "the cookie of the wrapper")
+    check_equal(length, len(packed) - 8, "the length in the wrapper")
+    plain = zlib.decompress(packed[8:])
+    cookie, size, _, digits, low, high, _ = struct.unpack(">Iiiiqqd", plain[:40])
+    check_equal((cookie, size, digits, low), (0x1C849313, len(plain) - 40, 3, 1), "the header")
+    check(high >= 60_000_000_000, f"highest value {high}")
+    at, slot, counts = 40, 0, {}
+    while at < len(plain):
+        value = shift = 0
+        for n in range(9):
+            byte = plain[at]
+            at += 1
+            value |= (byte if n == 8 else byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        value = (value >> 1) ^ -(value & 1)
+        if value > 0:
+            counts[slot] = value
+        slot += -value if value < 0 else 1
+    return counts
+
+
+# ---- what it prints ----
+
+
+@test
+def a_closed_loop_prints_the_lines_of_wrk_and_says_what_it_is():
+    with stand_in() as (address, _):
+        _, text, _ = cowload("-t1", "-c4", "-d1s", "--latency", f"http://{address}/x",
+                             codes=MEASURED)
+    for pattern in (r"^Running 1\.00s test @ http://", r"^  1 threads and 4 connections$",
+                    r"^  Thread Stats   Avg      Stdev     Max   \+/- Stdev$",
+                    r"^    Latency +[\d.]+[um]?s +[\d.]+[um]?s +[\d.]+[um]?s +[\d.]+%$",
+                    r"^    Req/Sec +[\d.]+k? ", r"^  Latency Distribution",
+                    r"^     50% +[\d.]+[um]?s$", r"^     99% +[\d.]+[um]?s$",
+                    r"^  \d+ requests in 1\.00s, [\d.]+[KMG]?B read$",
+                    r"^Requests/sec: +[\d.]+$", r"^Transfer/sec: +[\d.]+[KMG]?B$",
+                    r"closed loop: latency is service time"):
+        check(re.search(pattern, text, re.M), f"no line like {pattern!r} in\n{text}")
+    check("Socket errors" not in text and "Non-2xx" not in text, f"errors in\n{text}")
+
+
+@test
+def an_open_loop_sends_what_it_planned_and_no_more():
+    with stand_in() as (address, _):
+        c, result, text = measure(address, "/x", "-R300", "-c8", "-d2s", "--seed", 5)
+        again, _, _ = measure(address, "/x", "-R300", "-c8", "-d2s", "--seed", 5)
+    check_equal(result["settings"]["loop"], "open", "the loop")
+    check(abs(c["planned"] - 600) < 4 * 600 ** 0.5, f"planned {c['planned']}, want about 600")
+    check_equal(again["planned"], c["planned"], "requests planned with the same seed")
+    check_equal(c["ok"], c["planned"], "successes")
+    check("open loop: 300 requests/s planned (Poisson, seed 5)" in text, text)
+
+
+@test
+def the_plan_is_kept_over_several_threads():
+    with stand_in() as (address, _):
+        c, _, _ = measure(address, "/x", "-R300", "-t3", "-c7", "-d1s", "--constant")
+    check_equal(c["planned"], 300, "requests of a constant plan")
+    check_equal(c["ok"], 300, "successes")
+
+
+@test
+def keys_replace_the_gap_in_the_path():
+    with stand_in() as (address, _):
+        c, _, _ = measure(address, "/key-{}-x", "--zipf", "50,1.0", "-R200", "-d1s")
+    length = len("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n/key-0-x")
+    check_equal(c["ok"], c["planned"], "successes")
+    check(c["ok"] * length <= c["bytes"] <= c["ok"] * (length + 2), f"bytes in {c}")
+
+
+@test
+def an_interval_log_is_read_by_another_decoder():
+    with stand_in() as (address, _), folder() as out:
+        _, result, _ = measure(address, "/x", "-R200", "-d2500ms", "--hlog", out / "log")
+        lines = (out / "log").read_text().splitlines()
+    totals = {}
+    for line in lines:
+        if line.startswith(("#", '"')):
+            continue
+        tag, start, length, _, blob = (["", *line.split(",")] if line[0].isdigit()
+                                       else line.split(","))
+        check(float(start) >= 0 and float(length) > 0, line[:60])
+        totals[tag] = totals.get(tag, 0) + sum(decode_histogram(blob).values())
+    want = {"": result["latency"]["all"]["samples"],
+            "Tag=SERVICE": result["latency"]["service"]["samples"],
+            "Tag=LAG": result["latency"]["lag"]["samples"]}
+    check_equal(totals, want, "samples in the log")
+    whole = sum(decode_histogram(result["latency"]["all"]["hdr"]).values())
+    check_equal(whole, want[""], "samples in the JSON")
+
+
+# ---- when the server misbehaves ----
+
+
+@test
+def a_frozen_server_is_seen_by_every_request_that_was_due():
+    """README rule 2: a server frozen for S seconds of D makes the p-quantile S - (1-p) D."""
+    with stand_in() as (address, server), folder() as out:
+        duration = 3.0
+        run = subprocess.Popen([COWLOAD, "-R200", "--constant", "-c4", "-d3s", "--timeout", "30s",
+                                "--json", out / "json", f"http://{address}/x"],
+                               stdout=subprocess.PIPE, text=True)
+        time.sleep(0.7)  # anywhere in the run will do
+        begin = time.monotonic()
+        server.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        server.send_signal(signal.SIGCONT)
+        frozen = time.monotonic() - begin
+        text, _ = run.communicate(timeout=60)
+        result = json.loads((out / "json").read_text())
+    check(run.returncode in MEASURED, text)
+    check_equal(result["counts"]["ok"], 600, "requests, none of them left out")
+    counts = decode_histogram(result["latency"]["all"]["hdr"])
+    for p in (0.75, 0.90, 0.99):
+        want = frozen - (1 - p) * duration
+        got = quantile_s(counts, p)
+        check(abs(got - want) < 0.25, f"p{p * 100:.0f} is {got:.3f} s, want {want:.3f} s")
+    service = quantile_s(decode_histogram(result["latency"]["service"]["hdr"]), 0.90)
+    check(service < 0.3, f"p90 of service time is {service:.3f} s: it hides the freeze, and "
+                         "should, being the time from the actual sending")
+
+
+def quantile_s(counts, p):
+    """From slots of a histogram with lowest 1 and three digits."""
+    rank, seen = p * sum(counts.values()), 0
+    for slot in sorted(counts):
+        seen += counts[slot]
+        if seen >= rank:
+            row, sub = slot >> 10, slot & 1023
+            return (sub if row == 0 else (sub + 1024) << (row - 1)) / 1e9
+    raise AssertionError("no slot")
+
+
+@test
+def requests_without_an_answer_time_out_and_stand_in_the_tail():
+    with stand_in() as (address, _):
+        c, result, text = measure(address, "/mute", "-R20", "-c50", "-d1s", "--timeout", "400ms")
+    check_equal(c["timeouts"] + c["in_flight"], c["sent"], f"outcomes in {c}")
+    check(c["timeouts"] > 0 and c["connects"] > 0, f"connections opened again in {c}")
+    check(result["latency"]["all"]["min_ns"] >= 400_000_000, "a timeout counts at least 400 ms")
+    check(re.search(r"^  Socket errors: connect 0, read 0, write 0, timeout \d+$", text, re.M),
+          text)
+    check_equal(result["valid"], False, "a run without one response")
+
+
+@test
+def a_connection_that_ends_after_each_response_is_opened_again():
+    with stand_in() as (address, _):
+        c, _, _ = measure(address, "/close", "-R100", "-c4", "-d1s")
+    check_equal(c["ok"], c["planned"], "successes")
+    check(c["connects"] >= c["ok"] - 4, f"connections opened again in {c}")
+
+
+@test
+def broken_responses_are_read_errors():
+    for path in ("/half", "/garbage"):
+        with stand_in() as (address, _):
+            c, _, text = measure(address, path, "-R100", "-c4", "-d500ms")
+        check_equal(c["read_errors"], c["sent"], f"read errors of {path}")
+        check(f"read {c['read_errors']}," in text, text)
+
+
+@test
+def responses_with_an_error_status_are_counted_and_5xx_are_in_the_tail():
+    for path, least_ns in (("/404", 0), ("/503", 2_000_000_000)):
+        with stand_in() as (address, _):
+            c, result, text = measure(address, path, "-R100", "-c4", "-d500ms")
+        check_equal(c["http_errors"], c["sent"], f"errors of {path}")
+        check(f"Non-2xx or 3xx responses: {c['sent']}" in text, text)
+        check(result["latency"]["all"]["min_ns"] >= least_ns, f"{path} in the tail")
+        check_equal(result["latency"]["ok"]["samples"], 0, "successes")
+
+
+@test
+def a_server_that_dies_leaves_errors_and_no_gap_in_the_sheet():
+    with stand_in("dies") as (address, _):
+        c, result, text = measure(address, "/x", "-R400", "-c8", "-d2s", "--timeout", "500ms")
+    check_equal(c["ok"], 300, "successes before it died")
+    check(c["unsent"] > 0 and c["connect_errors"] > 0, f"{c}")
+    check_equal(result["valid"], False, "the run")
+    check("INVALID:" in text, text)
+
+
+@test
+def a_server_that_cannot_keep_up_makes_the_run_invalid():
+    with stand_in("slow") as (address, _):
+        code, text, _ = cowload("-R2000", "-c2", "-d1s", f"http://{address}/", codes=(3,))
+    check_equal(code, 3, "the exit code")
+    check("were not sent in time" in text, text)
+
+
+@test
+def an_interrupt_ends_the_run_early_and_the_summary_is_printed():
+    with stand_in() as (address, _):
+        run = subprocess.Popen([COWLOAD, "-R100", "-d60s", f"http://{address}/"],
+                               stdout=subprocess.PIPE, text=True)
+        check(run.stdout.readline().startswith("Running"), "the first line")
+        time.sleep(0.5)
+        begin = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        text, _ = run.communicate(timeout=30)
+    check(time.monotonic() - begin < 5 * PATIENCE, "it went on after the interrupt")
+    check(run.returncode in MEASURED, f"exit code {run.returncode}\n{text}")
+    check("Interrupted after" in text and "Requests/sec:" in text, text)
+
+
+@test
+def nobody_listening_is_an_error_that_names_the_address():
+    with stand_in() as (address, proc):
+        proc.kill()
+        proc.wait()
+        _, _, err = cowload("-d1s", f"http://{address}/", codes=(1,))
+    check(f"could not connect to {address}: Connection refused" in err, err)
+
+
+@test
+def wrong_arguments_exit_with_1_and_name_the_value():
+    for args, words in ((("-c", "0", "http://a/"), "bad value '0' for -c"),
+                        (("https://a/",), "https is not supported"),
+                        (("http://no.such.host.invalid/",), "could not resolve"),
+                        (("--mix", "/nope", "http://a/"), "could not open '/nope'"),
+                        ((), "a URL is missing"),
+                        (("ab", "--blocks", "x"), "bad value 'x' for --blocks"),
+                        (("ab", "--server", "/nope"), "could not run the server '/nope'")):
+        _, _, err = cowload(*args, codes=(1,))
+        check(words in err, f"{args}: {err}")
+
+
+@test
+def a_file_that_cannot_be_written_is_an_error_after_the_summary():
+    with stand_in() as (address, _):
+        _, text, err = cowload("-d200ms", "--json", "/nope/x", f"http://{address}/", codes=(1,))
+        check("Requests/sec:" in text and "could not write '/nope/x'" in err, err)
+        _, text, err = cowload("-d1200ms", "--hlog", "/dev/full", f"http://{address}/",
+                               codes=(1,))
+        check("could not write '/dev/full'" in err, err)
+
+
+# ---- ab ----
+
+
+@test
+def ab_runs_every_mode_in_every_block_and_leaves_its_files():
+    with folder() as out:
+        code, text, err = cowload("ab", "--modes", "fast,slow,fast", "--blocks", 2, "-d", "300ms",
+                                  "--warmup", "100ms", "-R", 200, "-c", 4, "--server", STAND_IN,
+                                  "--out", out, codes=MEASURED)
+        names = sorted(p.name for p in out.iterdir())
+        want = sorted([f"{arm}-00{n}.hlog" for arm in ("fast", "slow", "fast#2") for n in (1, 2)]
+                      + ["report.txt", "report.json", "server.log"])
+        check_equal(names, want, "files")
+        report = json.loads((out / "report.json").read_text())
+        check((out / "report.txt").read_text() in text, "report.txt is what was printed")
+    check("Calibration" in text and "Verdicts" in text, text)
+    check_equal(len(re.findall(r"^block \d of 2: ", err, re.M)), 6, "progress lines")
+    planned = [[b["samples"] for b in arm["blocks"]] for arm in report["arms"]]
+    check(planned[0] == planned[1] == planned[2], f"one plan for all arms of a block: {planned}")
+    check(all(b["cost"]["requests"] > 0 for a in report["arms"] for b in a["blocks"]), "cost")
+    check(report["calibration"]["syscall_ns"] > 0, "calibration")
+    check_equal(code == 0, all(a["trusted"] for a in report["arms"]), "exit code 0")
+
+
+@test
+def ab_finds_a_rate_and_fits_into_the_time_it_is_given():
+    with folder() as out:
+        begin = time.monotonic()
+        _, text, _ = cowload("ab", "--modes", "fast,slow", "--total", "20s", "--warmup", "0",
+                             "-c", 4, "--server", STAND_IN, "--out", out, codes=MEASURED)
+        took = time.monotonic() - begin
+        report = json.loads((out / "report.json").read_text())
+    check(took < 30 * PATIENCE, f"it took {took:.1f} s")
+    check(report["rate_found"] and report["rate_per_s"] > 10, f"rate {report['rate_per_s']}")
+    slowest = min(arm["capacity_per_s"] for arm in report["arms"])
+    check(abs(report["rate_per_s"] / slowest - 0.55) < 0.001, "55% of the slowest")
+    check("55% of what the slowest mode answers" in text, text)
+
+
+@test
+def ab_survives_modes_that_do_not_start_or_die():
+    with folder() as out:
+        _, text, err = cowload("ab", "--modes", "fast,dead,dies", "--blocks", 2, "-d", "1s",
+                               "-R", 400, "-c", 4, "--server", STAND_IN, "--out", out,
+                               codes=(1,))
+        report = json.loads((out / "report.json").read_text())
+    check("mode dead cannot be measured" in err and "does not want to start" in err, err)
+    check("FAILED: mode dead did not get through the probe" in text, text)
+    check("dies, block 1 failed: the server died; it said: " in err, err)
+    check("the stand-in breaks down" in err, err)
+    outcomes = {arm["arm"]: {b["outcome"] for b in arm["blocks"]} for arm in report["arms"]}
+    check(outcomes["fast"] <= {"measured", "invalid"}, f"{outcomes}")
+    check_equal(outcomes["dead"], {"not_run"}, "the dead mode")
+    check_equal(outcomes["dies"], {"failed"}, "the dying mode")
+
+
+@test
+def ab_reports_what_it_has_when_it_is_interrupted():
+    with folder() as out:
+        run = subprocess.Popen([COWLOAD, "ab", "--modes", "fast,slow", "--blocks", "5", "-d", "1s",
+                                "-R", "100", "-c", "4", "--server", STAND_IN, "--out", out],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in run.stderr:
+            if line.startswith("block 2 of 5"):
+                break
+        run.send_signal(signal.SIGINT)
+        text, _ = run.communicate(timeout=60)
+        check((out / "report.json").exists(), "report.json")
+    check_equal(run.returncode, 1, f"exit code\n{text}")
+    check("INTERRUPTED" in text and "Blocks: 1 of 5" in text, text)
+
+
+# ---- the real server ----
+
+
+@test
+def it_measures_cowshed_without_an_error():
+    with Server(mode="shared", slots=2) as server:
+        address = "{}:{}".format(*server.address)
+        c, _, _ = measure(address, "/", "-c8", "-d1s")
+        check_equal(c["ok"], c["sent"], f"successes in {c}")
+        wait_until(lambda: sum(s["requests"] for s in server.status()["slots"]) >= c["sent"],
+                   "the server to have counted what was sent")
