@@ -75,6 +75,7 @@ struct cache *cache_new(const struct cache_config *config, const char **ret_why)
     c->shared = shared;
     c->recency = config->recency;
     c->limit = config->bytes;
+    c->config = *config;
     c->hash_mask = UINT64_MAX;
     memcpy(&c->hash_key, config->hash_key, sizeof c->hash_key);
     if (side_init(&c->side, policy_ids(config->bytes), shared) != 0)
@@ -92,6 +93,15 @@ fail:
         *ret_why = why;
     cache_free(c);
     return NULL;
+}
+
+struct cache *cache_new_like(const struct cache *c, const char **ret_why)
+{
+    struct cache_config config = c->config;
+
+    config.heap.on_event = NULL; /* the listener is for the heap of its thread */
+    config.heap.arg = NULL;
+    return cache_new(&config, ret_why);
 }
 
 void cache_free(struct cache *c)

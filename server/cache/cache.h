@@ -48,6 +48,9 @@ struct cache_stats {
 
 /* NULL with a reason when memory is short or the combination cannot work. */
 struct cache *cache_new(const struct cache_config *, const char **ret_why);
+/* Empty, of the same configuration, owned by the calling thread; nobody listens to its
+ * collector. For a thread in a process whose private heap belongs to another. */
+struct cache *cache_new_like(const struct cache *, const char **ret_why);
 void cache_free(struct cache *); /* takes NULL */
 
 /* Owner. Stores a copy of the record; an older entry of the same key is replaced;

@@ -33,6 +33,7 @@ struct cache {
     uint64_t hash_mask; /* all ones but in tests, which make hashes collide with it */
     uint64_t entries, bytes, limit;
     uint64_t inserted, replaced, removed, evicted, refused;
+    struct cache_config config; /* as it was made from, for cache_new_like() */
 };
 
 static inline uint64_t cache_entry_cost(const struct entry *e)
