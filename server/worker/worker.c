@@ -294,9 +294,29 @@ static int open_loop(struct worker *w)
     return control_start(w);
 }
 
+/* A private heap has one owner: a guest beside it begins with a cold cache of its own.
+ */
+static int choose_cache(struct worker *w)
+{
+    const char *why = NULL;
+
+    w->cache = w->env->cache;
+    if (w->cache == NULL || !w->env->guest || cache_is_shared(w->cache))
+        return 0;
+    w->own_cache = cache_new_like(w->cache, &why);
+    w->cache = w->own_cache;
+    if (w->cache != NULL)
+        return 0;
+    log_err("could not make a cache for a guest: %s", why);
+    return -ENOMEM;
+}
+
 static int open_cache(struct worker *w)
 {
-    w->cache = w->env->cache;
+    int rc = choose_cache(w);
+
+    if (rc < 0)
+        return rc;
     if (w->cache == NULL)
         return hash_key_random(&w->hash_key);
     w->owns_heap = !cache_is_shared(w->cache) && cache_is_owner(w->cache);
@@ -428,6 +448,7 @@ static void close_all(struct worker *w)
     access_log_close(&w->log);
     origin_free(w->origin);
     cache_reader_close(w->reader);
+    cache_free(w->own_cache);
     intake_pool_free(&w->intakes);
     acceptor_free(w->acceptor);
     if (event_initialized(&w->ev_tick))

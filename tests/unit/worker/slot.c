@@ -111,9 +111,16 @@ static void remove_root(const struct slot *s)
     rmdir(s->root);
 }
 
+void slot_join(struct slot *s)
+{
+    if (!s->joined)
+        pthread_join(s->thread, NULL);
+    s->joined = true;
+}
+
 void slot_end(struct slot *s)
 {
-    pthread_join(s->thread, NULL);
+    slot_join(s);
     check_int(s->exit_code, 0, "exit code of the slot");
     check_uint(slot_count(s, COUNTER_connections), 0, "connections left");
     check_uint(slot_count(s, COUNTER_accepted), slot_count(s, COUNTER_closed),

@@ -28,6 +28,7 @@ struct slot {
     int send_buffer; /* 0: the kernel's; else bytes for each connection */
     int listener, port;
     int exit_code;
+    bool joined;
     int files_before;
     char root[64];
 };
@@ -36,8 +37,9 @@ void slot_make(struct slot *); /* options at their defaults, an empty folder as 
 void slot_cache(struct slot *, size_t bytes); /* a private heap */
 void slot_start(struct slot *);
 void slot_stop(struct slot *);
-void slot_end(
-    struct slot *); /* waits for the thread: it was told, or its channel is closed */
+/* Waits for the thread, which was told to end, or whose channel is closed. */
+void slot_join(struct slot *);
+void slot_end(struct slot *); /* joins, checks and gives everything back */
 
 /* A file below the root; 0644. */
 void slot_file(const struct slot *, const char *name, const void *bytes, size_t n);
