@@ -13,7 +13,6 @@
 #include "server/shared/region.h"
 
 enum {
-    PRELOAD_SAFEPOINT = 64,
     PINS_MAX = 65536, /* per seat: one for each connection that waits for room */
 };
 
@@ -118,6 +117,20 @@ static struct cache_record record_of(const struct origin_result *r, struct span 
     };
 }
 
+/* Filling makes next to no garbage: a collection after each few megabytes would find
+ * nothing. There is one only when the heap is full. */
+static bool preload_one(struct heap *heap, const struct cache_record *record,
+                        uint32_t now_s)
+{
+    int rc = cache_insert(heap->cache, record, now_s);
+
+    if (rc == -ENOSPC) {
+        cache_collect(heap->cache);
+        rc = cache_insert(heap->cache, record, now_s);
+    }
+    return rc == 0;
+}
+
 uint64_t heap_preload(struct heap *heap, const struct options *o)
 {
     const struct synthetic_config config = {
@@ -141,11 +154,9 @@ uint64_t heap_preload(struct heap *heap, const struct options *o)
         synthetic_object(&config, i, &result);
         record = record_of(&result, synthetic_path(path, i));
         if (result.cacheable && result.status == 200 &&
-            cache_insert(heap->cache, &record, now_s) == 0)
+            preload_one(heap, &record, now_s))
             stored++;
         origin_result_free(&result);
-        if (i % PRELOAD_SAFEPOINT == 0)
-            cache_safepoint(heap->cache);
         cache_get_stats(heap->cache, &stats);
     }
     cache_safepoint(heap->cache);
