@@ -7,7 +7,7 @@
 #include "loadtest/ab_report.h"
 
 /* Fewer requests beyond a percentile in one block, and its value there is luck. */
-enum { MIN_BEYOND_IN_BLOCK = 20 };
+enum { MIN_BEYOND_IN_BLOCK = 10 };
 
 static bool has_quantile(const struct ab_cell *cell, const struct quantile *q)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stats.h - is the difference between two arms real? From paired blocks, without
- * assuming a distribution (README rules 15 to 18).
+ * assuming a distribution (README rules 16 to 18).
  *
  * The numbers here are log ratios, one per block: log(arm / control) of the same
  * percentile, under the same plan. Pure functions.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* verdict.c - from log ratios to words (README rules 15 to 18). */
+/* verdict.c - from log ratios to words (README rules 16 to 18). */
 #include "loadtest/verdict.h"
 
 #include <errno.h>
