@@ -259,7 +259,9 @@ void supervisor_quit(struct supervisor *s, uint64_t now_ns)
     list_each (it, &s->children) {
         struct child *child = list_entry(it, struct child, link);
 
-        if (child->is_host && !child->told_to_quit)
+        if (!child->is_host)
+            continue;
+        if (!child->told_to_quit)
             channel_send(&child->channel, MESSAGE_QUIT, NULL, NULL, 0, -1);
         child->told_to_quit = true;
         child->deadline_ns = now_ns + QUIT_GRACE_NS;
