@@ -49,6 +49,8 @@ static int measure_capacity(struct ab *ab, struct ab_arm *arm, struct shed *shed
     config.watch = (struct run_watch){ .on_tick = on_tick, .arg = &probe };
     err = run_load(&config, &result, error);
     target_free(&target);
+    if (err == -EINTR && shed_alive(shed))
+        ab->interrupted = true;
     if (err < 0) {
         snprintf(why, AB_WHY_MAX, "%s", error);
         return err;

@@ -174,11 +174,15 @@ static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
                                        .arg = run };
     err = run_load(&config, &result, error);
     target_free(&target);
+    bool alive = shed_alive(&run->shed);
+    if (err == -EINTR && alive) {
+        ab->interrupted = true;
+        return 0;
+    }
     if (err < 0) {
         set_why(cell->why, error, &run->shed);
         return err;
     }
-    bool alive = shed_alive(&run->shed);
     if (alive && run->status_error == 0)
         run->status_error = status_read(run->shed.admin, &after);
     if (result.interrupted && alive)

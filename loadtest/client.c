@@ -40,6 +40,7 @@ int client_init(struct client *client, const struct client_config *config,
         client_free(client);
         return -ENOMEM;
     }
+    memset(client->buffer, 0, CLIENT_READ_SIZE); /* its page faults are paid now */
     client->n_conns = each + one_more;
     for (unsigned i = 0; i < client->n_conns; i++) {
         conn_init(&client->conns[i], client->epoll_fd);

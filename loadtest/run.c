@@ -246,8 +246,11 @@ static bool have_connection(struct run *run, char *error)
         if (run->clients[i].connect_error != 0)
             reason = strerror(run->clients[i].connect_error);
     }
-    snprintf(error, RUN_ERROR_MAX, "could not connect to %s: %s",
-             run->config->client.target->address_text, reason);
+    if (run->result.interrupted)
+        snprintf(error, RUN_ERROR_MAX, "interrupted before the first connection");
+    else
+        snprintf(error, RUN_ERROR_MAX, "could not connect to %s: %s",
+                 run->config->client.target->address_text, reason);
     return false;
 }
 
@@ -279,7 +282,9 @@ static int conduct(struct run *run, char *error)
     gate_open(&run->group.gate, CLIENT_WARM);
     watch_threads(run);
     join_threads(run);
-    return connected ? 0 : -ECONNREFUSED;
+    if (connected)
+        return 0;
+    return run->result.interrupted ? -EINTR : -ECONNREFUSED;
 }
 
 /* --- the result --- */

@@ -60,7 +60,8 @@ struct run_result {
 };
 
 /* Returns 0, or a negative errno with a message in `error`; then there is no result.
- * Not one connection is an error, fewer than asked for are not. */
+ * Not one connection is an error (-EINTR when it was interrupted before there was one),
+ * fewer than asked for are not. */
 int run_load(const struct run_config *config, struct run_result *ret_result,
              char error[RUN_ERROR_MAX]);
 void run_result_free(struct run_result *result);

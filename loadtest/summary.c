@@ -186,7 +186,7 @@ void summary_print(FILE *out, const struct options *options,
     print_errors(out, counts);
     print_balance(out, result, options);
     print_generator(out, result);
-    fprintf(out, "Requests/sec: %10.2f\n", run_rate(result));
+    fprintf(out, "Requests/sec: %9.2f\n", run_rate(result));
     fprintf(out, "Transfer/sec: %10sB\n",
             units_binary(size, result->duration_s > 0
                                    ? (double)counts->bytes / result->duration_s

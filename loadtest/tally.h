@@ -23,7 +23,7 @@
 /*       name            one sentence */
 #define TALLY_COUNTS(X)                                                             \
     X(planned, "requests that became due")                                          \
-    X(sent, "requests that were given to a connection")          \
+    X(sent, "requests that were given to a connection")                             \
     X(unsent, "requests that were due but found no free connection before the end") \
     X(ok, "whole responses with a status below 400")                                \
     X(http_errors, "whole responses with another status")                           \

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import urllib.request
 import zlib
 
 from e2e.harness import (BUILD, PATIENCE, SANITIZER_WORDS, Server, check, check_equal, test,
@@ -33,6 +34,7 @@ def stand_in(mode="fast"):
                             stderr=subprocess.PIPE, text=True)
     try:
         ready = dict(word.split("=", 1) for word in proc.stderr.readline().split()[1:])
+        proc.admin = ready["admin"]
         yield ready["listen"], proc
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -40,6 +42,14 @@ def stand_in(mode="fast"):
         proc.kill()
         proc.wait()
         proc.stderr.close()
+
+
+def wait_for_requests(proc):
+    """Until the stand-in has been asked for something."""
+    def asked():
+        with urllib.request.urlopen(f"http://{proc.admin}/status", timeout=10) as answer:
+            return json.load(answer)["slots"][0]["requests"] > 0
+    wait_until(asked, "the first request", 20.0)
 
 
 def cowload(*args, codes=(0,), timeout_s=60.0):
@@ -180,10 +190,10 @@ def a_frozen_server_is_seen_by_every_request_that_was_due():
         run = subprocess.Popen([COWLOAD, "-R200", "--constant", "-c4", "-d3s", "--timeout", "30s",
                                 "--json", out / "json", f"http://{address}/x"],
                                stdout=subprocess.PIPE, text=True)
-        time.sleep(0.7)  # anywhere in the run will do
+        wait_for_requests(server)
         begin = time.monotonic()
         server.send_signal(signal.SIGSTOP)
-        time.sleep(1.5)
+        time.sleep(1.5)  # how long it is frozen, which is measured
         server.send_signal(signal.SIGCONT)
         frozen = time.monotonic() - begin
         text, _ = run.communicate(timeout=60)
@@ -271,11 +281,10 @@ def a_server_that_cannot_keep_up_makes_the_run_invalid():
 
 @test
 def an_interrupt_ends_the_run_early_and_the_summary_is_printed():
-    with stand_in() as (address, _):
+    with stand_in() as (address, proc):
         run = subprocess.Popen([COWLOAD, "-R100", "-d60s", f"http://{address}/"],
                                stdout=subprocess.PIPE, text=True)
-        check(run.stdout.readline().startswith("Running"), "the first line")
-        time.sleep(0.5)
+        wait_for_requests(proc)
         begin = time.monotonic()
         run.send_signal(signal.SIGINT)
         text, _ = run.communicate(timeout=30)
