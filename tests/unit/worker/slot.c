@@ -38,15 +38,27 @@ void slot_make(struct slot *s)
     s->listener = -1;
 }
 
-void slot_cache(struct slot *s, size_t bytes)
+static void make_cache(struct slot *s, size_t bytes, bool shared)
 {
-    const struct cache_config config = {
-        .index = CACHE_HAMT, .recency = CACHE_SIDE, .bytes = bytes, .seats = SEATS_MAX
-    };
+    const struct cache_config config = { .index = CACHE_HAMT,
+                                         .recency = CACHE_SIDE,
+                                         .bytes = bytes,
+                                         .seats = SEATS_MAX,
+                                         .heap = { .shared = shared } };
     const char *why = "";
 
     s->cache = cache_new(&config, &why);
     check_not_null(s->cache, "cache_new: %s", why);
+}
+
+void slot_cache(struct slot *s, size_t bytes)
+{
+    make_cache(s, bytes, false);
+}
+
+void slot_shared_cache(struct slot *s, size_t bytes)
+{
+    make_cache(s, bytes, true);
 }
 
 static void open_listener(struct slot *s)

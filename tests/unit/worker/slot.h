@@ -34,7 +34,8 @@ struct slot {
 };
 
 void slot_make(struct slot *); /* options at their defaults, an empty folder as root */
-void slot_cache(struct slot *, size_t bytes); /* a private heap */
+void slot_cache(struct slot *, size_t bytes);        /* a private heap */
+void slot_shared_cache(struct slot *, size_t bytes); /* the test is its owner */
 void slot_start(struct slot *);
 void slot_stop(struct slot *);
 /* Waits for the thread, which was told to end, or whose channel is closed. */

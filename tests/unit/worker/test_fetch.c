@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "server/cache/record.h"
+#include "server/cache/cache.h"
 #include "server/shared/ring.h"
 #include "tests/test.h"
 #include "tests/unit/worker/slot.h"
@@ -22,16 +22,24 @@ static void set(const char *name, const char *value)
               error.text);
 }
 
-static void make_synthetic(const char *delay)
+static void make_synthetic_with(const char *delay, bool shared)
 {
     slot_make(&slot);
-    slot_cache(&slot, 64 << 20);
+    if (shared)
+        slot_shared_cache(&slot, 64 << 20);
+    else
+        slot_cache(&slot, 64 << 20);
     set("origin", "synthetic");
     set("synthetic.objects", "100");
     set("synthetic.median", "1000");
     set("synthetic.sigma", "0");
     set("synthetic.delay", delay);
     slot_start(&slot);
+}
+
+static void make_synthetic(const char *delay)
+{
+    make_synthetic_with(delay, false);
 }
 
 static void get(int fd, const char *path)
@@ -191,6 +199,47 @@ static void what_is_fetched_is_offered_to_the_master(void **state)
     slot_stop(&slot);
 }
 
+/* In a shared heap the slot cannot store; until the master has, the fetch itself
+ * answers. */
+static void a_finished_fetch_answers_until_the_master_has_published_it(void **state)
+{
+    struct cache_record record;
+    struct ring ring;
+    const void *bytes;
+    size_t n;
+
+    (void)state;
+    make_synthetic_with("0", true);
+    struct seat *seat = &slot.region->seats[0];
+    ring_open_reader(&ring, &seat->publish_head, seat->publish, PUBLISH_RING_BYTES);
+    int fd = slot_connect(&slot);
+    for (int i = 0; i < 3; i++) {
+        get(fd, "/o/1");
+        expect(fd, 200);
+    }
+    check_uint(slot_count(&slot, COUNTER_fetches), 1);
+    check_uint(slot_count(&slot, COUNTER_hits), 2);
+    check_uint(slot_count(&slot, COUNTER_stored), 0);
+
+    slot_send(&slot, MESSAGE_PURGE, 1, "/o/1"); /* a purge forgets it, too */
+    slot_expect(&slot, MESSAGE_PURGED);
+    get(fd, "/o/1");
+    expect(fd, 200);
+    check_uint(slot_count(&slot, COUNTER_fetches), 2);
+
+    check_int(ring_read(&ring, &bytes, &n), 1); /* the master's part */
+    check_int(record_decode(bytes, n, 1 << 20, &record), 0);
+    check_int(cache_insert(slot.cache, &record, 1), 0);
+    ring_release(&ring);
+    slot_send(&slot, MESSAGE_PURGE, 2, "/o/other");
+    slot_expect(&slot, MESSAGE_PURGED);
+    get(fd, "/o/1");
+    expect(fd, 200);
+    check_uint(slot_count(&slot, COUNTER_fetches), 2, "found in the heap");
+    close(fd);
+    slot_stop(&slot);
+}
+
 static void a_full_ring_drops_and_counts(void **state)
 {
     (void)state;
@@ -226,4 +275,5 @@ TEST_MAIN(test(those_who_ask_for_the_same_wait_for_one_fetch),
           test(a_purge_during_a_fetch_keeps_its_result_out),
           test(a_slot_may_end_while_it_fetches),
           test(what_is_fetched_is_offered_to_the_master),
+          test(a_finished_fetch_answers_until_the_master_has_published_it),
           test(a_full_ring_drops_and_counts))
