@@ -20,7 +20,8 @@ allowed() {
     server/worker) echo "$parts gc/gc.h" ;;
     server/master) echo "$parts gc/gc.h" ;;
     server/admin) echo "$parts" ;;
-    server) echo "$parts server/master/ server/worker/ server/admin/ gc/gc.h" ;;
+    server/ctl) echo "$base server/conf/ server/shared/" ;;
+    server) echo "$parts server/ctl/ server/master/ server/worker/ server/admin/ gc/gc.h" ;;
     gc) ;;
     loadtest) echo "$pure" ;;
     tests | tests/*) echo "server/ gc/ loadtest/ tests/" ;;
