@@ -12,6 +12,7 @@
 static struct {
     char *at;
     size_t size;
+    char **arguments; /* the copy; kept to the end, when main() has left its frame */
 } room;
 
 static char **copy_strings(char **from, int n)
@@ -45,6 +46,7 @@ char **title_init(int argc, char **argv)
     environment = copy_strings(environ, count);
     if (arguments == NULL || environment == NULL || argc == 0)
         return arguments;
+    room.arguments = arguments;
     room.at = argv[0];
     room.size = run_length(argv, argc, argv[0], argv[0]);
     room.size = run_length(environ, count, argv[0], argv[0] + room.size);
