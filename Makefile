@@ -4,6 +4,8 @@
 # make run        serve www/ with the settings of conf/cowshed.conf
 # make test       unit and end-to-end tests; T=NAME runs those whose name contains it
 # make bench      compare the modes under load; the report is in build/bench/
+# make bench-nginx   CPU time per request, beside nginx's
+# make bench-fork    what a fork costs, by size and kind of heap
 # make lint       layers, headers, sizes, format, static analysis
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean      removes build/ but for build/deps
@@ -109,7 +111,8 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 
 # --- rules --------------------------------------------------------------------------
 
-.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench lint install clean
+.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork lint install \
+	clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -184,6 +187,13 @@ test-e2e: all
 
 bench: all
 	$(B)/cowload ab --config conf/bench.conf --out build/bench
+
+bench-nginx: all
+	@.ci/deps install bench
+	python3 tests/bench/cpu_per_request.py --cowshed $(B)/cowshed --cowload $(B)/cowload
+
+bench-fork: all
+	python3 tests/bench/fork_cost.py --cowshed $(B)/cowshed
 
 lint:
 	@.ci/deps install lint

@@ -56,6 +56,14 @@ http {{
 """
 
 
+def find_nginx():
+    """Installed, or unpacked by `.ci/deps install bench`; None when there is none."""
+    for path in (shutil.which("nginx"), "/usr/sbin/nginx", "build/deps/nginx/usr/sbin/nginx"):
+        if path and os.access(path, os.X_OK):
+            return os.path.abspath(path)
+    return None
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -96,8 +104,7 @@ class Nginx:
             user = "root" if os.geteuid() == 0 else "nobody"
             f.write(NGINX_CONF.format(dir=folder, port=self.port, root=root, user=user))
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(core), shutil.which("nginx") or "/usr/sbin/nginx",
-             "-p", folder, "-c", conf],
+            ["taskset", "-c", str(core), find_nginx(), "-p", folder, "-c", conf],
             stderr=subprocess.DEVNULL)
         wait_for("answer of nginx", self.answers)
         self.worker = wait_for("worker of nginx", self.find_worker)
@@ -209,8 +216,8 @@ def main():
     parser.add_argument("--server-core", type=int, default=cores[0])
     parser.add_argument("--load-core", type=int, default=cores[-1])
     args = parser.parse_args()
-    if not (shutil.which("nginx") or os.path.exists("/usr/sbin/nginx")):
-        print("skipped: nginx is not installed (package nginx-light)")
+    if not find_nginx():
+        print("skipped: there is no nginx (make bench-nginx gets one)")
         return 77
     if len(cores) < 2:
         print("skipped: needs two processors")
