@@ -14,6 +14,7 @@
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/conf/options.h"
+#include "server/master/generation.h"
 
 /* A worker that drains is asked to be done in time; the master looks a little later. */
 #define DRAIN_GRACE_NS  (2 * CLOCK_NS_PER_S)
@@ -78,75 +79,6 @@ static void look_at_deadlines(struct supervisor *s, uint64_t *next_ns)
         }
         wake_at(next_ns, child->deadline_ns);
     }
-}
-
-/* --- generations ---------------------------------------------------------------------
- */
-
-static void forget_options(struct supervisor *s, const struct options *options)
-{
-    if (options != NULL && options != s->options)
-        s->ops->release(s->arg, options);
-}
-
-static void begin_generation(struct supervisor *s)
-{
-    s->options_before = s->options;
-    s->generation_before = s->generation;
-    if (s->options_wait != NULL)
-        s->options = s->options_wait;
-    s->options_wait = NULL;
-    s->refork_waits = false;
-    s->generation = ++s->last_generation;
-    s->region->master.generation = s->generation;
-    s->breaker = (struct breaker){ 0 };
-    for (unsigned i = 0; i < SLOTS_MAX; i++)
-        s->slots[i].not_before_ns = 0;
-    log_info("generation %u begins", s->generation);
-}
-
-static bool serves(const struct supervisor *s, uint32_t generation)
-{
-    for (unsigned i = 0; i < SLOTS_MAX; i++)
-        for (unsigned k = 0; k < SEATS_PER_SLOT; k++)
-            if (s->slots[i].at[k].state == SEAT_READY &&
-                s->slots[i].at[k].generation == generation)
-                return true;
-    return false;
-}
-
-/* The workers of the new generation die before they are ready. The old one still
- * serves: it stays, and the new one is given up. True when the server can go on. */
-static bool roll_back(struct supervisor *s)
-{
-    if (s->options_before == NULL || !serves(s, s->generation_before))
-        return false;
-    log_err(
-        "generation %u is given up after %u deaths before it was ready; generation %u "
-        "stays",
-        s->generation, s->breaker.deaths, s->generation_before);
-    if (s->options != s->options_before)
-        s->ops->release(s->arg, s->options);
-    s->options = s->options_before;
-    s->options_before = NULL;
-    s->generation = s->generation_before;
-    s->region->master.generation = s->generation;
-    s->region->master.reloads_failed++;
-    s->breaker = (struct breaker){ 0 };
-    s->tripped = false;
-    return true;
-}
-
-static void look_at_generations(struct supervisor *s)
-{
-    if (s->tripped && !roll_back(s))
-        return; /* the owner ends the server */
-    if (!supervisor_has_one_generation(s))
-        return;
-    forget_options(s, s->options_before);
-    s->options_before = NULL;
-    if (s->refork_waits && s->phase == PHASE_RUN)
-        begin_generation(s);
 }
 
 /* --- who goes ------------------------------------------------------------------------
@@ -433,9 +365,9 @@ static void fork_failed(struct supervisor *s, unsigned number, int rc)
 /* The gate; what to do about memory is in bring(). */
 static bool may_fork(struct supervisor *s, uint64_t *next_ns)
 {
-    struct throttle_limits limits = { s->options->fork_rate, s->options->fork_burst,
-                                      s->options->fork_max_unready,
-                                      (uint64_t)s->options->fork_min_available };
+    const struct options *o = generations_newest(s);
+    struct throttle_limits limits = { o->fork_rate, o->fork_burst, o->fork_max_unready,
+                                      (uint64_t)o->fork_min_available };
     struct throttle_state state = { .now_ns = s->now_ns,
                                     .unready = supervisor_starting(s) };
     enum throttle_reason reason;
@@ -505,7 +437,7 @@ uint64_t supervisor_settle(struct supervisor *s, uint64_t now_ns)
     bool open = true;
 
     s->now_ns = now_ns;
-    look_at_generations(s);
+    generations_settle(s);
     for (unsigned i = 0; i < SLOTS_MAX; i++)
         let_go(s, i);
     let_hosts_go(s);

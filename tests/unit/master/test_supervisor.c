@@ -471,6 +471,60 @@ static void a_generation_that_dies_is_given_up_for_the_old_one(void **state)
     end();
 }
 
+static void a_generation_that_may_not_be_forked_can_be_replaced(void **state)
+{
+    struct options *greedy;
+
+    (void)state;
+    start("naive", 2);
+    greedy = make_options("naive");
+    greedy->fork_min_available = 1000;
+    available = 999;
+    supervisor_refork(&sup, greedy);
+    settle();
+    check_uint(sup.generation, 2);
+    check_int(forks, 2, "the gate is closed");
+    supervisor_refork(&sup, make_options("naive"));
+    settle();
+    check_uint(sup.generation, 3);
+    check_int(released, 1, "the options that nobody used");
+    check_int(forks, 4);
+    check_true(sup.options_before == options);
+    for (unsigned i = 0; i < 2; i++) {
+        become_ready(i);
+        die(at(i, SEAT_DRAINING), 0);
+    }
+    check_true(supervisor_is_settled(&sup));
+    check_int(released, 2);
+    end();
+}
+
+static void a_waiting_reload_opens_the_gate_for_the_roll_out_before_it(void **state)
+{
+    struct options *greedy;
+
+    (void)state;
+    start("naive", 2);
+    greedy = make_options("naive");
+    greedy->fork_min_available = 1000;
+    greedy->fork_max_unready = 1;
+    available = 1000;
+    supervisor_refork(&sup, greedy);
+    settle();
+    available = 999;
+    become_ready(0);
+    die(at(0, SEAT_DRAINING), 0);
+    check_int(forks, 3, "half of the roll-out is stuck");
+    supervisor_refork(&sup, make_options("naive"));
+    settle();
+    check_int(forks, 4);
+    check_uint(sup.generation, 2);
+    become_ready(1);
+    die(at(1, SEAT_DRAINING), 0);
+    check_uint(sup.generation, 3);
+    end();
+}
+
 static void new_options_hold_after_the_roll_out(void **state)
 {
     struct options *later = NULL;
@@ -796,6 +850,8 @@ TEST_MAIN(test(all_slots_are_forked_and_become_ready),
           test(who_does_not_drain_in_time_is_killed),
           test(a_refork_replaces_every_worker), test(at_most_two_generations_live),
           test(a_generation_that_dies_is_given_up_for_the_old_one),
+          test(a_generation_that_may_not_be_forked_can_be_replaced),
+          test(a_waiting_reload_opens_the_gate_for_the_roll_out_before_it),
           test(new_options_hold_after_the_roll_out),
           test(fewer_slots_drain_and_more_are_forked),
           test(draining_tells_all_and_forks_none), test(quitting_kills_who_stays),
