@@ -118,6 +118,8 @@ static int copy_parts(struct sending *s, unsigned until)
         return -ENOMEM;
     s->copy = copy;
     for (unsigned i = 0; i < until; i++) {
+        if (s->part[i].n == 0)
+            continue;
         memcpy(copy, s->part[i].p, s->part[i].n);
         s->part[i].p = copy;
         copy += s->part[i].n;
