@@ -57,6 +57,14 @@ class Site:
         self.paths = list(self.files)
 
 
+def is_dead(pid):
+    """All its threads: one that was about to accept may still take a connection."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) <= 1 and is_zombie(pid)
+    except FileNotFoundError:
+        return True
+
+
 class Kills:
     """Who was killed, and when: the only excuse for a response that ends early."""
 
@@ -74,9 +82,7 @@ class Kills:
         self.pids.add(pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        # until then a thread of it that was about to accept may still take a connection
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}") or is_zombie(pid),
-                   f"the death of {pid}")
+        wait_until(lambda: is_dead(pid), f"the death of {pid}")
         death["dead"] = time.monotonic()
 
     def excuse(self, worker, opened, asked):
@@ -158,8 +164,12 @@ class Client:
             self.open()
 
     def wrong(self, words, request=None):
+        now = time.monotonic()
         what = f" answering {request.text()!r}" if request else ""
-        self.crowd.note(f"{words}{what} (worker {self.worker}, {len(self.waiting)} due)")
+        self.crowd.note(f"{words}{what} (worker {self.worker}, {len(self.waiting)} due, "
+                        f"{self.batches} batches, opened {now - self.opened:.2f} s ago, asked "
+                        f"{now - self.asked:.2f} s ago, {self.asked - self.asked_before:.2f} s "
+                        f"after the batch before)")
         self.crowd.again(self.waiting)
         self.reopen()
 
@@ -222,7 +232,7 @@ class Client:
         elif crowd.kills.excuse(self.worker, self.opened, self.asked):
             crowd.count["cut by a kill"] += 1
             crowd.count["cut before a first answer"] += self.worker is None
-        elif (self.worker and not self.answered and not self.buffer
+        elif (not self.answered and not self.buffer
               and self.asked - self.asked_before >= QUIET_S):
             crowd.count["closed while quiet"] += 1
         else:

@@ -88,7 +88,8 @@ class Chaos(threading.Thread):
         self.signals += 1
 
     def enough(self):
-        return len(self.kills) >= 3 and self.recycles >= 2 and self.reforks and self.signals
+        return self.failure is not None or (len(self.kills) >= 3 and self.recycles >= 2
+                                            and self.reforks and self.signals)
 
     def stop(self):
         self.over.set()
