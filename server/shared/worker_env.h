@@ -23,8 +23,8 @@ struct worker_env {
     const struct options *options;
     struct region *region;
     struct cache *cache;  /* NULL: the cache is off */
-    const int *listeners; /* blocking, owned by the master; the slot never closes or
-                             shuts them */
+    const int *listeners; /* blocking; shared with all slots, so never shut, and closed
+                             by the child only when the master is gone */
     unsigned listener_count;
     int access_log_fd; /* -1: off */
     int channel_fd;    /* owned by the slot */

@@ -7,6 +7,7 @@
 #include "server/worker/acceptor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "server/base/check.h"
+#include "server/base/fd.h"
 #include "server/base/log.h"
 
 enum { BACK_OFF_MS = 100, STOP_AGAIN_MS = 2, STACK_BYTES = 256 * 1024 };
@@ -24,7 +26,7 @@ enum { BACK_OFF_MS = 100, STOP_AGAIN_MS = 2, STACK_BYTES = 256 * 1024 };
 struct accept_thread {
     struct acceptor *all;
     pthread_t id;
-    int listener;
+    int listener; /* a duplicate of its own: see acceptor_stop() */
     bool created, ended;
 };
 
@@ -196,13 +198,18 @@ static int start_thread(struct accept_thread *t)
     return 0;
 }
 
-static int start_threads(struct acceptor *a)
+static int start_threads(struct acceptor *a, const int *listeners)
 {
     for (unsigned i = 0; i < a->count; i++) {
+        struct accept_thread *t = &a->threads[i];
+
+        t->listener = fcntl(listeners[i], F_DUPFD_CLOEXEC, 0);
+        if (t->listener < 0)
+            return -errno;
         pthread_mutex_lock(&a->lock);
         a->running++;
         pthread_mutex_unlock(&a->lock);
-        int rc = start_thread(&a->threads[i]);
+        int rc = start_thread(t);
         if (rc < 0) {
             pthread_mutex_lock(&a->lock);
             a->running--;
@@ -240,10 +247,10 @@ int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
     pthread_cond_init(&a->ended, &attr);
     pthread_condattr_destroy(&attr);
     for (unsigned i = 0; i < count; i++)
-        a->threads[i] = (struct accept_thread){ .all = a, .listener = listeners[i] };
+        a->threads[i] = (struct accept_thread){ .all = a, .listener = -1 };
     rc = install_stop_signal();
     if (rc == 0)
-        rc = start_threads(a);
+        rc = start_threads(a, listeners);
     if (rc < 0) {
         acceptor_free(a);
         return rc;
@@ -296,6 +303,7 @@ void acceptor_stop(struct acceptor *a)
         if (a->threads[i].created)
             pthread_join(a->threads[i].id, NULL);
         a->threads[i].created = false;
+        fd_close(&a->threads[i].listener);
     }
 }
 

@@ -40,7 +40,8 @@ struct accepted {
 
 struct acceptor; /* acceptor.c */
 
-/* The listeners block and stay the caller's. wake_fd is an eventfd, written when a
+/* The listeners block and stay the caller's, who may close them any time: the threads
+ * have duplicates. wake_fd is an eventfd, written when a
  * connection can be taken and none could be before. 0 or a negative errno. */
 int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
                    unsigned limit, int wake_fd, int slot);
@@ -51,7 +52,7 @@ unsigned acceptor_take(struct acceptor *, struct accepted *ret, unsigned max);
 void acceptor_closed(struct acceptor *);
 /* Ends all threads and waits for them: by a signal that makes accept4() fail with
  * EINTR, sent again until each has acknowledged, since one that comes just before the
- * call is lost. */
+ * call is lost. Then the duplicates of the listeners are closed. */
 void acceptor_stop(struct acceptor *); /* takes NULL; again is nothing */
 void acceptor_free(struct acceptor *); /* takes NULL; stops first */
 

@@ -129,6 +129,12 @@ static void act(struct worker *w, const struct message *m, int *fd)
     }
 }
 
+void control_leave_listeners(const struct worker_env *env)
+{
+    for (unsigned i = 0; i < env->listener_count; i++)
+        close(env->listeners[i]);
+}
+
 static void on_channel(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
@@ -154,6 +160,8 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
             if (!w->draining)
                 log_warn("the master is gone: draining");
             worker_drain(w, (uint64_t)w->options->drain_timeout_ms, DRAIN_ORPHANED);
+            if (!w->env->guest)
+                control_leave_listeners(w->env);
             return;
         }
         act(w, &m, &passed);

@@ -13,6 +13,7 @@
 #include "server/shared/channel.h"
 
 struct worker;
+struct worker_env;
 
 enum { CONTROL_UNSENT_MAX = 64 };
 
@@ -38,5 +39,10 @@ void control_send_unsent(struct control *);
 /* Registers the channel with the loop; 0 or -ENOMEM. */
 int control_start(struct worker *);
 void control_stop(struct worker *); /* closes the channel */
+
+/* The master is gone: closes the listeners of this process, so that they are free for a
+ * new master while requests that were under way end. Once, by the owner of the process,
+ * not by a guest; acceptors have duplicates, which each slot closes as it drains. */
+void control_leave_listeners(const struct worker_env *);
 
 #endif

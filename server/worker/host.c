@@ -143,6 +143,7 @@ static bool serve_channel(struct host *h, const struct worker_env *env,
     if (rc < 0) {
         log_warn("the master is gone: waiting for the slots to drain");
         control->gone = true; /* each slot has seen its own channel end */
+        control_leave_listeners(env);
         return true;
     }
     if (m.kind == MESSAGE_HOST && fd >= 0) {
