@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""The admin listener: health, status, metrics, events, orders."""
+
+import json
+import os
+import re
+import signal
+
+from e2e.harness import (MODES, PRIVATE_MODES, Conn, Server, check, check_equal, test, wait_until)
+
+
+def order(server, name, headers=(), method="POST"):
+    with Conn(server.admin, timeout=30.0) as conn:
+        return conn.request(f"/ctl/{name}", method=method,
+                            headers=[("Connection", "close"), *headers])
+
+
+@test
+def status_has_the_fields_that_tools_read():
+    for mode in MODES:
+        with Server(mode=mode, slots=2) as server:
+            for _ in range(5):
+                server.get("/")
+            status = server.status()
+            for key in ("mode", "pid", "generation", "heap", "slots", "forks", "calibration",
+                        "gc", "cache", "latency"):
+                check(key in status, f"mode {mode}: {key} is missing")
+            check_equal(status["mode"], mode, "the mode")
+            check_equal(status["pid"], server.proc.pid, "the pid")
+            start, end = int(status["heap"]["start"], 16), int(status["heap"]["end"], 16)
+            check(end >= start > 0, f"mode {mode}: heap {status['heap']}")
+            check_equal(status["heap"]["kind"], "private" if mode in PRIVATE_MODES else "shared",
+                        "the heap")
+            check_equal(sum(s["requests"] for s in status["slots"]), 5, "requests")
+            for slot in status["slots"]:
+                for key in ("slot", "pid", "state", "generation", "requests", "hits", "faults",
+                            "inherited_pages", "copied_pages", "pss", "gc"):
+                    check(key in slot, f"mode {mode}: {key} of a slot is missing")
+                check(slot["pss"] > 0, f"mode {mode}: no PSS")
+                check_equal(slot["gc"] is None, mode not in PRIVATE_MODES, "no collector")
+            check(status["forks"]["count"] >= (2 if mode == "threads" else 3), "forks")
+            check(status["calibration"]["syscall_ns"] > 0, "the calibration")
+
+
+@test
+def pages_that_a_worker_writes_are_counted_as_copied():
+    """Header marks of a collection write to every page with objects; side marks to none."""
+    copied = {}
+    for marks in ("header", "side"):
+        options = {"origin": "synthetic", "synthetic.preload": "on", "synthetic.objects": 20000,
+                   "synthetic.median": "512", "gc.marks": marks}
+        with Server(mode="naive", slots=1, options=options) as server:
+            check(server.slot(0)["inherited_pages"] > 1000, f"{server.slot(0)}")
+            check_equal(order(server, "gc").status, 200, "the collection")
+            check(server.slot(0)["gc"]["cycles"] >= 1, "no collection")
+            fresh = server.status()["now_ns"] + 1_100_000_000
+            wait_until(lambda server=server, fresh=fresh: server.status()["now_ns"] > fresh,
+                       "a sample after the collection")
+            slot = server.slot(0)
+            copied[marks] = slot["copied_pages"] / slot["inherited_pages"]
+    check(copied["header"] > 0.5, f"header marks copied only {copied['header']:.2f}")
+    check(copied["side"] < 0.05, f"side marks copied {copied['side']:.2f}")
+
+
+@test
+def counters_survive_the_death_of_a_worker():
+    with Server(slots=1) as server:
+        for _ in range(7):
+            server.get("/")
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: server.workers()[0] != victim, "a replacement")
+        server.get("/")
+        check_equal(server.slot(0)["requests"], 8, "requests")
+
+
+LINE = re.compile(r'cowshed_[a-z0-9_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.+e]+(Inf)?')
+
+
+@test
+def metrics_are_in_the_format_of_prometheus():
+    with Server(slots=2, mode="naive") as server:
+        for path in ("/", "/", "/missing"):
+            server.get(path)
+        got = server.admin_get("/metrics")
+        check_equal(got.header("content-type"), "text/plain; version=0.0.4; charset=utf-8",
+                    "the type")
+        typed, values = {}, {}
+        for line in got.body.decode().splitlines():
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split(" ")
+                check(name not in typed, f"{name} has two types")
+                typed[name] = kind
+            elif not line.startswith("# HELP "):
+                check(LINE.fullmatch(line), f"bad line {line!r}")
+                name, value = line.rsplit(" ", 1)
+                check(name not in values, f"{name} came twice")
+                values[name] = float(value)
+        for name in values:
+            plain = name.split("{")[0]
+            family = re.sub(r"_(bucket|sum|count)$", "", plain)
+            check(plain in typed or typed.get(family) == "histogram", f"{name} has no type")
+        check_equal(values['cowshed_http_requests_total{code_class="2xx"}'], 2.0, "2xx")
+        check_equal(values['cowshed_http_requests_total{code_class="4xx"}'], 1.0, "4xx")
+        check_equal(values["cowshed_http_request_duration_seconds_count"], 3.0, "durations")
+        check_equal(values['cowshed_http_request_duration_seconds_bucket{le="+Inf"}'], 3.0, "+Inf")
+        check_equal(values['cowshed_workers{state="ready"}'], 2.0, "workers")
+        buckets = [v for n, v in values.items() if "duration_seconds_bucket" in n]
+        check_equal(buckets, sorted(buckets), "the buckets")
+
+
+@test
+def readiness_follows_the_workers():
+    with Server(slots=1, options={"spawn_timeout": "10s"}) as server:
+        check_equal(server.admin_get("/livez").body, b"ok\n", "liveness")
+        got = server.admin_get("/readyz")
+        check_equal((got.status, got.body), (200, b"ready\n"), "readiness")
+        os.kill(server.workers()[0], signal.SIGKILL)
+        wait_until(lambda: server.admin_get("/readyz").status == 503, "no readiness")
+        wait_until(lambda: server.admin_get("/readyz").status == 200, "readiness again")
+        with server.connect() as conn:
+            conn.send("GET / HTTP/1.1\r\n")  # a request in progress holds up the drain
+            wait_until(lambda: server.slot(0)["counters"]["connections"] == 1, "the connection")
+            server.signal(signal.SIGTERM)
+            wait_until(lambda: server.admin_get("/readyz").body == b"draining\n", "the drain")
+            check_equal(server.admin_get("/readyz").status, 503, "readiness in the drain")
+            check_equal(server.admin_get("/livez").status, 200, "liveness in the drain")
+            conn.send("Host: x\r\n\r\n")
+            check_equal(conn.response().status, 200, "the request in progress")
+        check_equal(server.wait_for_exit(), 0, "the exit code")
+
+
+@test
+def events_come_merged_by_time_and_go_on_after_since():
+    with Server(slots=2) as server:
+        server.get("/")
+        got = server.admin_get("/events")
+        events = [json.loads(line) for line in got.body.splitlines()]
+        ends = [e["start_ns"] + e["duration_ns"] for e in events]
+        check_equal(ends, sorted(ends), "the order")
+        kinds = {e["kind"] for e in events}
+        check({"fork", "ready"} <= kinds, f"kinds: {kinds}")
+        check_equal(server.admin_get(f"/events?since={ends[-1]}").body, b"", "nothing is newer")
+        later = server.admin_get(f"/events?since={ends[2]}&limit=1").body.splitlines()
+        check_equal([json.loads(line) for line in later], [events[3]], "the one after the third")
+        newest = server.admin_get("/events?limit=1").body.splitlines()
+        check_equal([json.loads(line) for line in newest], [events[-1]], "the newest")
+        for bad in ("since=x", "limit=-1", "limit="):
+            check_equal(server.admin_get(f"/events?{bad}").status, 400, f"the status of {bad}")
+
+
+@test
+def a_purge_is_done_when_it_is_answered():
+    for mode in MODES:
+        options = {"cache.valid": "1h"}
+        with Server({"a": b"old"}, options=options, mode=mode, slots=2) as server:
+            for _ in range(12):
+                check_equal(server.get("/a").body, b"old", "the answer")
+            server.write("a", b"new")
+            check_equal(server.get("/a").body, b"old", f"mode {mode}: it was not cached")
+            got = order(server, "purge?url=/a")
+            check_equal((got.status, got.body), (200, b"done\n"), "the purge")
+            for _ in range(12):
+                check_equal(server.get("/a").body, b"new", f"mode {mode}: the answer")
+            server.write("a", b"newer")
+            check_equal(order(server, "purge?url=*").status, 200, "the purge of everything")
+            for _ in range(12):
+                check_equal(server.get("/a").body, b"newer", f"mode {mode}: the answer")
+            check_equal(server.status()["cache"]["purges"], 2, "purges")
+
+
+@test
+def orders_are_refused_with_a_reason():
+    cases = (("nonsense", "POST", 404, "no such order"), ("gc", "GET", 405, "POST"),
+             ("purge", "POST", 400, "url"), ("purge?url=", "POST", 400, "url"),
+             ("purge?url=relative", "POST", 400, "url"))
+    with Server() as server:
+        for name, method, status, words in cases:
+            got = order(server, name, method=method)
+            check_equal(got.status, status, f"the status of {method} {name}")
+            check(words in got.body.decode(), f"{name}: {got.body}")
+        got = order(server, "gc", headers=[("Origin", "http://elsewhere.example")])
+        check_equal(got.status, 403, "an order from a page of another site")
+        check_equal(server.admin_get("/nothing").status, 404, "an unknown page")
+        check_equal(server.admin_get("/status", method="POST").status, 405, "POST to a page")
+
+
+@test
+def the_admin_process_is_started_again():
+    with Server() as server:
+        def admin_pid():
+            path = f"/proc/{server.proc.pid}/task/{server.proc.pid}/children"
+            with open(path, encoding="ascii") as file:
+                for pid in file.read().split():
+                    with open(f"/proc/{pid}/cmdline", "rb") as line:
+                        if b"admin" in line.read():
+                            return int(pid)
+            return None
+
+        old = wait_until(admin_pid, "the admin process")
+        os.kill(old, signal.SIGKILL)
+        server.wait_for_log(rf"the admin process {old} was killed by SIGKILL")
+        wait_until(lambda: admin_pid() not in (None, old), "another one")
+        check_equal(server.admin_get("/livez").status, 200, "liveness")
+        check_equal(order(server, "gc").status, 200, "an order")
+        check_equal(server.get("/").status, 200, "the status of the site")
+
+
+@test
+def without_an_admin_listener_it_serves_all_the_same():
+    with Server(options={"admin": "off"}) as server:
+        check_equal(server.ready["admin"], "off", "the ready line")
+        check_equal(server.get("/").status, 200, "the status")
+
+
+@test
+def the_dashboard_loads_nothing_from_elsewhere():
+    with Server() as server:
+        got = server.admin_get("/")
+        check_equal(got.header("content-type"), "text/html; charset=utf-8", "the type")
+        page = got.body.decode()
+        check(not re.search(r"(src|href)=[\"']?(https?:)?//", page), "a link to elsewhere")
+        check("fetch('/status')" in page, "it does not read /status")
