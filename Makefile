@@ -172,7 +172,10 @@ deps:
 run: all
 	$(B)/cowshed -c conf/cowshed.conf
 
-test-build: all $(TEST_PROGRAMS)
+# With T, only the programs that it names are built.
+wanted = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(p)),$(p))),$(1))
+
+test-build: all $(call wanted,$(TEST_PROGRAMS))
 
 RUN_TESTS = python3 tests/run.py --build $(B) $(if $(T),--only '$(T)')
 
