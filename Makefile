@@ -101,7 +101,7 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIBS := $(foreach p,$(PARTS),$(if $(call part_src,$(p)),$(call part_lib,$(p))))
 
-TEST_C := $(sort $(shell find tests -name '*.c' -not -path '*/fixtures/*'))
+TEST_C := $(sort $(shell find tests -name '*.c'))
 TEST_PROGRAM_C := $(foreach c,$(TEST_C),$(if $(filter test_%,$(notdir $(c))),$(c)))
 TEST_HELPER_C := $(filter-out $(TEST_PROGRAM_C),$(TEST_C))
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_PROGRAM_C))

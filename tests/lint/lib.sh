@@ -25,12 +25,11 @@ finish() {
     [ "$faults" = 0 ] || exit 1
 }
 
-# files GLOB...: the files of the tree with such a name, without what is built and
-# without the fixtures of the lints themselves.
+# files GLOB...: the files of the tree with such a name, without what is built.
 files() {
     local pattern
     for pattern in "$@"; do
-        find . \( -path ./build -o -path ./.git -o -path ./tests/lint/fixtures \) -prune \
+        find . \( -path ./build -o -path ./.git \) -prune \
             -o -type f -name "$pattern" -print
     done | sed 's,^\./,,' | sort
 }
