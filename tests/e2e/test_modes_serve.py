@@ -62,8 +62,10 @@ class Chaos(threading.Thread):
         if len(ready) < 2 or len(self.kills) >= KILLS:
             return
         pid = self.random.choice(ready)["pid"]
-        self.kills.kill(pid, (f"{s['slot']}.{s['generation']}" for s in ready
-                              if s["pid"] == pid))
+        victims = {(s["slot"], s["generation"]) for s in ready if s["pid"] == pid}
+        if status["mode"] == "threads":  # with those that drain behind a newer one
+            victims = {(slot, g) for slot in range(SLOTS) for _, g in victims}
+        self.kills.kill(pid, (f"{slot}.{generation}" for slot, generation in victims))
 
     def refork(self):
         """One at a time: its answer comes when the new generation serves."""
