@@ -332,6 +332,20 @@ class Server:
     def connect(self, timeout=10.0):
         return Conn(self.address, timeout)
 
+    def connect_to_slot(self, slot, path="/"):
+        """A connection that this slot has accepted; it has answered one request."""
+        def attempt():
+            conn = self.connect()
+            got = conn.request(path, headers=[("X-Cowshed-Timing", "1")])
+            match = re.search(r'w;desc="(\d+)\.', got.header("server-timing") or "")
+            check(match, f"no slot in {got}")
+            if int(match.group(1)) == slot:
+                return conn
+            conn.close()
+            return None
+
+        return wait_until(attempt, f"a connection to slot {slot}")
+
     def get(self, path="/", **how):
         """One request on a connection of its own."""
         with self.connect() as conn:
