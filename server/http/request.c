@@ -227,6 +227,7 @@ void request_next(struct request *req)
         own_cap = 0;
     }
     memset(req, 0, offsetof(struct request, parser));
+    req->method = METHOD_UNKNOWN;
     req->limits = limits;
     req->own = own;
     req->own_cap = own_cap;
@@ -304,8 +305,11 @@ static unsigned judge_line(struct request *req, const char *data, size_t end,
     }
     if (req->fields_at == 0) {
         struct span text = { data + req->line_at, n - 1 };
+        unsigned status = request_line_parse(text, &line, ret_why);
         req->fields_at = end;
-        return request_line_parse(text, &line, ret_why);
+        if (status == 0)
+            req->method = line.method; /* an error that follows is for this method */
+        return status;
     }
     if (data[req->line_at] == ' ' || data[req->line_at] == '\t') {
         *ret_why = "a folded header field";

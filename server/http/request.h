@@ -67,8 +67,10 @@ struct request_fed {
 };
 
 struct request {
+    /* Known since the request line, so that HEAD is refused without a body. */
+    enum method method; /* never METHOD_UNKNOWN from REQUEST_HEAD on */
+
     /* From REQUEST_HEAD to request_next(). */
-    enum method method; /* never METHOD_UNKNOWN */
     unsigned minor;     /* HTTP/1.minor: 0 or 1 */
     struct span line;   /* the request line, for the log */
     struct span target; /* as sent */

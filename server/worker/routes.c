@@ -69,7 +69,7 @@ static enum sent try_send(struct conn *c)
 static enum sent send_error(struct conn *c, unsigned status, bool last)
 {
     struct response_error error;
-    bool head_only = c->has_request && c->intake->request.method == METHOD_HEAD;
+    bool head_only = c->intake != NULL && c->intake->request.method == METHOD_HEAD;
 
     response_error(status, SPAN(""), &error);
     c->out.status = (uint16_t)status;
