@@ -17,6 +17,7 @@
 #include "server/cache/policy.h"
 
 static const size_t reserve_default = (size_t)64 << 30;
+static const size_t reserve_most = (size_t)1 << 40; /* of gc/ */
 
 static void trace_entry(const void *obj, struct gc_visitor *v)
 {
@@ -54,7 +55,8 @@ static struct gc_config heap_config(const struct cache_config *config)
             policy_heap_limit(config->bytes, heap.percent == 0 ? 100 : heap.percent);
     /* A child of a private heap adds as much again to what it inherited. */
     if (heap.reserve_bytes == 0 && heap.limit_bytes > reserve_default / 2)
-        heap.reserve_bytes = heap.limit_bytes * 2;
+        heap.reserve_bytes =
+            heap.limit_bytes < reserve_most / 2 ? heap.limit_bytes * 2 : reserve_most;
     return heap;
 }
 
