@@ -130,6 +130,15 @@ int options_set(struct options *o, const char *name, const char *text,
     return 0;
 }
 
+const char *options_where(const struct options *o, const char *name)
+{
+    const struct option_desc *d = option_find(name);
+
+    CHECK(d != NULL);
+    const char *where = o->sources[d - option_table].where;
+    return where != NULL ? where : "default";
+}
+
 unsigned options_need_restart(const struct options *a, const struct options *b,
                               char *ret, size_t size)
 {

@@ -57,6 +57,9 @@ int options_set(struct options *, const char *name, const char *text, const char
 /* Step 3. 0, or -EINVAL with the first combination that cannot work and its reason. */
 int options_resolve(struct options *, struct option_error *ret_error);
 
+/* Where the value came from: "FILE:LINE", "-o", "mode arena", "default". */
+const char *options_where(const struct options *, const char *name);
+
 /* Options marked RESTART that differ between the two: writes their names, comma
  * separated, and returns how many. For reload: a difference refuses it. */
 unsigned options_need_restart(const struct options *a, const struct options *b,

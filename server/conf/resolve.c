@@ -71,9 +71,7 @@ static const struct conflict {
 
 static const char *source_of(const struct options *o, const struct option_desc *d)
 {
-    const char *where = o->sources[d - option_table].where;
-
-    return where != NULL ? where : "default";
+    return options_where(o, d->name);
 }
 
 static int set_source(struct options *o, const struct option_desc *d, const char *where)

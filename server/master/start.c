@@ -2,6 +2,7 @@
 /* start.c - from options to everything that the loop needs, and back. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,18 @@ static bool is_off(const char *text)
     return strcmp(text, "off") == 0;
 }
 
-static int complain(struct option_error *ret_error, const char *name, const char *value,
-                    const char *why)
+static int complain(const struct options *o, struct option_error *ret_error,
+                    const char *name, const char *value, const char *why)
 {
-    snprintf(ret_error->text, sizeof ret_error->text, "%s = '%s': %s", name, value,
-             why);
+    snprintf(ret_error->text, sizeof ret_error->text, "%s = '%s' (%s): %s", name, value,
+             options_where(o, name), why);
     return -EINVAL;
+}
+
+static bool is_file_name(const char *text)
+{
+    return strchr(text, '/') == NULL && strcmp(text, ".") != 0 &&
+           strcmp(text, "..") != 0 && strlen(text) <= NAME_MAX;
 }
 
 int master_check(const struct options *o, struct option_error *ret_error)
@@ -38,14 +45,17 @@ int master_check(const struct options *o, struct option_error *ret_error)
     int fd;
 
     if (address_parse(o->listen, &address, &why) < 0)
-        return complain(ret_error, "listen", o->listen, why);
+        return complain(o, ret_error, "listen", o->listen, why);
     if (!is_off(o->admin) && address_parse(o->admin, &address, &why) < 0)
-        return complain(ret_error, "admin", o->admin, why);
+        return complain(o, ret_error, "admin", o->admin, why);
     if (o->origin != ORIGIN_FILE)
         return 0;
+    if (!is_file_name(o->index))
+        return complain(o, ret_error, "index", o->index,
+                        "it is not the name of a file; allowed: a name without '/'");
     fd = open(o->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return complain(ret_error, "root", o->root, log_errno_text(errno));
+        return complain(o, ret_error, "root", o->root, log_errno_text(errno));
     close(fd);
     return 0;
 }

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 
-from e2e.harness import MODES, Server, check, check_equal, test, wait_until
+from e2e.harness import MODES, Server, check, check_equal, run_cowshed, test, wait_until
 
 
 def can_listen(address):
@@ -42,3 +42,49 @@ def a_killed_master_leaves_its_address_to_the_next_at_once():
                 conn.send("st\r\n\r\n")
                 check_equal(conn.response().status, 200, "the answer of the orphan")
             wait_until(lambda: not Server.leftovers(), "the workers to end")
+
+
+@test
+def the_largest_cache_that_is_allowed_starts():
+    for percent in (1, 100, 10000):
+        with Server(mode="shared", options={"cache_bytes": "128g", "gc.percent": percent}) as server:
+            check_equal(server.get("/").status, 200, f"the answer with gc.percent = {percent}")
+
+
+@test
+def a_setting_that_only_a_look_at_the_system_refuses_names_its_place():
+    cases = [("root=/nonexistent", "root = '/nonexistent' (-o): no such file or directory"),
+             ("index=../x", "index = '../x' (-o): it is not the name of a file"),
+             ("index=.", "index = '.' (-o): it is not the name of a file"),
+             ("index=" + "i" * 256, "(-o): it is not the name of a file"),
+             ("listen=1", "listen = '1' (-o): it has no port"),
+             ("admin=x:1", "admin = 'x:1' (-o): it is not numeric")]
+    for setting, words in cases:
+        args = ("-o", "root=/", "-o", setting)
+        code, _, err = run_cowshed("-t", *args)
+        check(code == 1 and words in err, f"-t {setting}: exit code {code}: {err}")
+        code, _, err = run_cowshed("-l", "127.0.0.1:0", "-o", "admin=off", *args)
+        check(code == 2 and words in err, f"{setting}: exit code {code}: {err}")
+
+
+HEADS_REFUSED = [
+    ("Expect: 200-ok", 417),
+    ("Content-Length: 99999999999", 413),
+    ("Content-Length: x", 400),
+    ("Transfer-Encoding: gzip, chunked", 501),
+    ("Bad Name: x", 400),
+    ("Long: " + "x" * 40000, 431),
+]
+
+
+@test
+def a_head_that_is_refused_has_no_body():
+    with Server() as server:
+        for field, status in HEADS_REFUSED:
+            for method in ("HEAD", "GET"):
+                with server.connect() as conn:
+                    conn.send(f"{method} / HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n")
+                    got = conn.response(head=method == "HEAD")
+                    check_equal(got.status, status, f"the answer to {method} with {field[:40]}")
+                    check_equal(got.header("connection"), "close", f"Connection after {field[:40]}")
+                    check(conn.ends(), f"{method} with {field[:40]}: bytes follow the response")
