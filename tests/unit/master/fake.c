@@ -166,6 +166,9 @@ void end(void)
         supervisor_reaped(
             &sup, list_entry(list_first(&sup.children), struct child, link)->pid, 0,
             now_ns);
+    if (sup.options_before != sup.options)
+        options_free((struct options *)(uintptr_t)sup.options_before);
+    options_free((struct options *)(uintptr_t)sup.options_wait);
     options_free((struct options *)(uintptr_t)sup.options);
     region_free(region);
 }
