@@ -15,6 +15,7 @@
 #include "server/base/log.h"
 #include "server/conf/conf_file.h"
 #include "server/conf/options.h"
+#include "server/ctl/ctl.h"
 #include "server/ctl/signal.h"
 #include "server/master/master.h"
 #include "server/master/spawn.h"
@@ -29,6 +30,7 @@ enum command {
     TEST,
     TEST_AND_DUMP,
     SIGNAL,
+    CTL,
     SHOW_VERSION,
     SHOW_BUILD,
     SHOW_HELP
@@ -39,6 +41,8 @@ struct command_line {
     const char *file;   /* NULL: built-in defaults */
     const char *signal; /* -s */
     bool quiet, wait;
+    char **words; /* behind `ctl` */
+    int word_count;
     struct {
         const char *name, *value; /* borrowed from argv, cut at the '=' */
         const char *where;
@@ -51,6 +55,9 @@ static const char usage_text[] =
     "               [-t | -T] [-q] [-v | -V] [-h]\n"
     "       cowshed [-c FILE] [-o KEY=VALUE]... -s reload|reopen|quit|stop|refork "
     "[--wait]\n"
+    "       cowshed [-c FILE] [-o KEY=VALUE]... ctl status|workers|purge "
+    "URL|gc|refork|\n"
+    "                                               reload|reopen|drain\n"
     "\n"
     "  -c FILE       read this configuration; without it built-in defaults hold\n"
     "  -m MODE       naive, pretouch, throttle, arena, threads or shared (-o "
@@ -151,7 +158,12 @@ static int parse(int argc, char **argv, struct command_line *line)
     while (rc == 0 &&
            (letter = getopt_long(argc, argv, "c:m:l:w:o:s:tTqvVh", longs, NULL)) != -1)
         rc = take_option(line, letter);
-    if (rc == 0 && optind < argc) {
+    if (rc == 0 && optind < argc && line->command == SERVE &&
+        strcmp(argv[optind], "ctl") == 0) {
+        line->command = CTL;
+        line->words = argv + optind + 1;
+        line->word_count = argc - optind - 1;
+    } else if (rc == 0 && optind < argc) {
         fprintf(stderr, "cowshed: '%s' is not understood\n", argv[optind]);
         rc = -EINVAL;
     }
@@ -224,19 +236,23 @@ static int test(struct command_line *line)
     return EXIT_STOPPED;
 }
 
-static int send_signal(struct command_line *line)
+/* What another cowshed is asked or told; the options say where it is. */
+static int talk(struct command_line *line)
 {
     struct option_error error;
     struct options *o;
-    int rc = load(line, &o, &error);
+    int code;
 
-    if (rc < 0) {
+    if (load(line, &o, &error) < 0) {
         fprintf(stderr, "cowshed: %s\n", error.text);
         return EXIT_USAGE;
     }
-    rc = signal_master(o, line->signal, line->wait);
+    if (line->command == CTL)
+        code = ctl_run(o, line->words, line->word_count);
+    else
+        code = signal_master(o, line->signal, line->wait);
     options_free(o);
-    return rc;
+    return code;
 }
 
 static int show_build(void)
@@ -285,7 +301,8 @@ int main(int argc, char **argv)
     case TEST_AND_DUMP:
         return test(&line);
     case SIGNAL:
-        return send_signal(&line);
+    case CTL:
+        return talk(&line);
     case SHOW_VERSION:
         printf("cowshed %s\n", COWSHED_VERSION);
         return EXIT_STOPPED;

@@ -77,6 +77,7 @@ static void order_collect(struct master *m, uint64_t order)
     m->collects++;
     if (m->heap.cache != NULL)
         cache_collect(m->heap.cache);
+    heap_tick(&m->heap, 0); /* who asked finds the collection on the board */
     send_to_workers(m, MESSAGE_COLLECT, m->collects, NULL, 0, roll);
 }
 
