@@ -112,6 +112,7 @@ static json_t *slot_of(const struct page_source *from, const struct slot_view *s
     put(o, "generation", s->generation);
     put_text(o, "runs_as", s->is_thread ? "thread" : "process");
     put(o, "age_ms", s->age_ns / CLOCK_NS_PER_MS);
+    put(o, "heartbeat_age_ms", s->quiet_ns / CLOCK_NS_PER_MS);
     put(o, "requests", s->counters[COUNTER_requests]);
     put(o, "hits", s->counters[COUNTER_hits]);
     put(o, "faults", s->counters[COUNTER_minor_faults]);

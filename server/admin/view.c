@@ -101,6 +101,7 @@ static void fill_slot(struct view *v, struct slot_view *s, const struct region *
 {
     unsigned first = seat_of(slot, 0), second = seat_of(slot, 1);
     const struct scoreboard *board;
+    uint64_t beat_ns;
 
     *s = (struct slot_view){ .slot = slot };
     s->seat = stands_before(region, first, second) ? first : second;
@@ -114,7 +115,9 @@ static void fill_slot(struct view *v, struct slot_view *s, const struct region *
     s->pid = board->pid;
     s->is_thread = board->is_thread != 0;
     s->age_ns = v->now_ns - board->started_ns;
-    s->beats = s->state == SEAT_READY && board->heartbeat_ns + BEAT_NS > v->now_ns;
+    beat_ns = board->heartbeat_ns;
+    s->quiet_ns = v->now_ns > beat_ns && beat_ns != 0 ? v->now_ns - beat_ns : 0;
+    s->beats = s->state == SEAT_READY && beat_ns + BEAT_NS > v->now_ns;
     if (v->samples[s->seat].pid == s->pid) {
         s->shared_pages = v->samples[s->seat].shared_pages;
         s->copied_pages = v->samples[s->seat].copied_pages;

@@ -22,8 +22,8 @@ struct slot_view {
     enum seat_state state;
     uint32_t generation;
     bool is_thread;
-    bool beats; /* READY, and its loop was alive within the last 10 s */
-    uint64_t age_ns;
+    bool beats;                /* READY, and its loop was alive within the last 10 s */
+    uint64_t age_ns, quiet_ns; /* since it started; since its last heartbeat */
     uint64_t counters[COUNTERS];
     /* of its process; threads of one process share them evenly */
     uint64_t shared_pages, copied_pages, pss;
