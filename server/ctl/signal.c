@@ -47,7 +47,7 @@ static int complain(const char *what, int err)
 static int ask_admin(const struct options *o, const struct order *order)
 {
     struct client_answer answer;
-    char target[64];
+    char target[64], what[128];
     int rc;
 
     if (strcmp(o->admin, "off") == 0) {
@@ -58,8 +58,10 @@ static int ask_admin(const struct options *o, const struct order *order)
     }
     snprintf(target, sizeof target, "/ctl/%s", order->name);
     rc = client_ask(o->admin, "POST", target, TIMEOUT_S, &answer);
-    if (rc < 0)
-        return complain("ask the admin listener", rc);
+    if (rc < 0) {
+        snprintf(what, sizeof what, "ask the admin listener at %s", o->admin);
+        return complain(what, rc);
+    }
     rc = answer.status == 200 ? DONE : FAILED;
     if (rc != DONE)
         fprintf(stderr, "cowshed: %s failed: %s", order->name, answer.body);

@@ -39,7 +39,8 @@
 #include "server/worker/worker_priv.h"
 
 enum { EXIT_OS = 71 };
-enum { FILES_RESERVED = 32 }; /* descriptors that are not connections */
+/* Descriptors that are neither connections nor files: of a process, of a slot. */
+enum { FILES_OF_PROCESS = 24, FILES_OF_SLOT = 8 };
 
 uint64_t worker_clock(struct worker *w)
 {
@@ -354,18 +355,27 @@ static int open_origin(struct worker *w)
     return rc;
 }
 
-static int open_acceptor(struct worker *w)
+/* Connections that the limit of open files allows: each may need a file as well, and
+ * the threads of a process share the limit. */
+static unsigned connections_max(const struct options *o)
 {
-    unsigned limit = (unsigned)w->options->connections;
+    uint64_t slots = o->slots_as == SLOTS_THREADS ? (uint64_t)o->slots : 1;
+    uint64_t limit = (uint64_t)o->connections;
     struct rlimit files;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 &&
-        files.rlim_cur < limit + FILES_RESERVED)
-        limit = files.rlim_cur > 2 * FILES_RESERVED
-                    ? (unsigned)files.rlim_cur - FILES_RESERVED
-                    : FILES_RESERVED;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return (unsigned)limit;
+    uint64_t others = FILES_OF_PROCESS + FILES_OF_SLOT * slots;
+    uint64_t room = files.rlim_cur > others ? files.rlim_cur - others : 0;
+    if (room / slots / 2 < limit)
+        limit = room / slots / 2;
+    return limit > 0 ? (unsigned)limit : 1;
+}
+
+static int open_acceptor(struct worker *w)
+{
     return acceptor_start(&w->acceptor, w->env->listeners, w->env->listener_count,
-                          limit, w->wake_fd, (int)w->env->slot);
+                          connections_max(w->options), w->wake_fd, (int)w->env->slot);
 }
 
 static int open_all(struct worker *w)

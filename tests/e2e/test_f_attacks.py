@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What goes wrong around a server, and what hostile or careless people do to it."""
 
+import contextlib
 import signal
 import socket
 import time
 
-from e2e.harness import MODES, Server, check, check_equal, run_cowshed, test, wait_until
+from e2e.harness import (BINARY, MODES, Server, check, check_equal, run_cowshed, test,
+                         wait_until)
 
 
 def can_listen(address):
@@ -47,7 +49,8 @@ def a_killed_master_leaves_its_address_to_the_next_at_once():
 @test
 def the_largest_cache_that_is_allowed_starts():
     for percent in (1, 100, 10000):
-        with Server(mode="shared", options={"cache_bytes": "128g", "gc.percent": percent}) as server:
+        options = {"cache_bytes": "128g", "gc.percent": percent}
+        with Server(mode="shared", options=options) as server:
             check_equal(server.get("/").status, 200, f"the answer with gc.percent = {percent}")
 
 
@@ -88,3 +91,34 @@ def a_head_that_is_refused_has_no_body():
                     check_equal(got.status, status, f"the answer to {method} with {field[:40]}")
                     check_equal(got.header("connection"), "close", f"Connection after {field[:40]}")
                     check(conn.ends(), f"{method} with {field[:40]}: bytes follow the response")
+
+
+@test
+def with_few_descriptors_no_connection_is_taken_that_could_get_no_file():
+    """A slot that accepts all it can has none left for files, and answers 503."""
+    files = {f"large{i}": b"x" * 3_000_000 for i in range(40)}
+    for mode in ("shared", "threads"):
+        with Server(mode=mode, slots=2, files=files, errors=["too many open files"],
+                    program=["prlimit", "--nofile=100:100", str(BINARY)]) as server:
+            with contextlib.ExitStack() as stack:
+                conns = [stack.enter_context(server.connect()) for _ in range(120)]
+                for i, conn in enumerate(conns):
+                    conn.send(f"GET /large{i % 40} HTTP/1.1\r\nHost: x\r\n"
+                              "Connection: close\r\n\r\n")
+                for i, conn in enumerate(conns):
+                    got = conn.response()
+                    check_equal(got.status, 200, f"the answer to connection {i} in mode {mode}")
+                    check_equal(len(got.body), 3_000_000, "the length of a body")
+                    conn.close()
+
+
+@test
+def an_order_that_nobody_hears_names_the_address():
+    with Server(args=("-o", "pid_file=pid")) as server:
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            address = "127.0.0.1:%d" % nobody.getsockname()[1]
+            code, _, err = run_cowshed("-o", "pid_file=pid", "-o", f"admin={address}",
+                                       "-s", "refork", "--wait", cwd=server.folder)
+        check(code == 1 and f"the admin listener at {address}: connection refused" in err,
+              f"exit code {code}: {err}")
