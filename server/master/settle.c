@@ -426,7 +426,25 @@ static bool bring(struct supervisor *s, unsigned number, uint64_t *next_ns)
         fork_failed(s, number, rc);
         wake_at(next_ns, slot->not_before_ns);
     } else {
+        s->turn = (number + 1) % SLOTS_MAX;
         wake_at(next_ns, inst->deadline_ns);
+    }
+    return true;
+}
+
+/* Workers for slots that have one to serve meanwhile, or have none. In turns: a slot
+ * whose workers ask again and again to be replaced must not take every fork that the
+ * gate lets through. False: the gate is closed. */
+static bool bring_all(struct supervisor *s, bool served, uint64_t *next_ns)
+{
+    unsigned first = s->turn;
+
+    for (unsigned k = 0; !s->tripped && k < SLOTS_MAX; k++) {
+        unsigned i = (first + k) % SLOTS_MAX;
+
+        if (lacks_worker(s, i) && has_ready(&s->slots[i]) == served &&
+            !bring(s, i, next_ns))
+            return false;
     }
     return true;
 }
@@ -434,20 +452,14 @@ static bool bring(struct supervisor *s, unsigned number, uint64_t *next_ns)
 uint64_t supervisor_settle(struct supervisor *s, uint64_t now_ns)
 {
     uint64_t next_ns = UINT64_MAX;
-    bool open = true;
 
     s->now_ns = now_ns;
     generations_settle(s);
     for (unsigned i = 0; i < SLOTS_MAX; i++)
         let_go(s, i);
     let_hosts_go(s);
-    /* slots that nobody serves come first */
-    for (unsigned i = 0; open && !s->tripped && i < SLOTS_MAX; i++)
-        if (lacks_worker(s, i) && !has_ready(&s->slots[i]))
-            open = bring(s, i, &next_ns);
-    for (unsigned i = 0; open && !s->tripped && i < SLOTS_MAX; i++)
-        if (lacks_worker(s, i) && has_ready(&s->slots[i]))
-            open = bring(s, i, &next_ns);
+    if (bring_all(s, false, &next_ns)) /* slots that nobody serves come first */
+        bring_all(s, true, &next_ns);
     look_at_deadlines(s, &next_ns);
     return next_ns;
 }

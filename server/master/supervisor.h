@@ -70,6 +70,7 @@ struct supervisor {
     const struct options *options_wait;
     struct throttle throttle;
     enum throttle_reason waiting; /* what the last fork that had to wait waited for */
+    unsigned turn; /* the slot behind the last that was forked: it is looked at first */
     struct breaker breaker;
     bool was_ready; /* a worker once was */
     bool tripped;   /* the breaker has: the server must end */

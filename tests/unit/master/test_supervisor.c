@@ -163,6 +163,26 @@ static void with_throttle_one_after_the_other(void **state)
     end();
 }
 
+static void one_slot_that_recycles_all_the_time_does_not_starve_others(void **state)
+{
+    (void)state;
+    begin("throttle", 3);
+    options->fork_max_unready = 1;
+    settle();
+    for (unsigned i = 0; i < 3; i++)
+        become_ready(i);
+    supervisor_refork(&sup, NULL);
+    settle();
+    for (unsigned i = 0; i < 3; i++) {
+        struct instance *young = at(i, SEAT_STARTING); /* and not slot 0 again */
+
+        become_ready(i);
+        die(at(i, SEAT_DRAINING), 0);
+        say(young, MESSAGE_RECYCLE, RECYCLE_REQUESTS);
+    }
+    end();
+}
+
 static void who_does_not_drain_in_time_is_killed(void **state)
 {
     struct instance *old;
@@ -319,6 +339,7 @@ TEST_MAIN(test(all_slots_are_forked_and_become_ready),
           test(a_recycled_worker_drains_when_its_successor_is_ready),
           test(without_throttle_all_are_recycled_at_once),
           test(with_throttle_one_after_the_other),
+          test(one_slot_that_recycles_all_the_time_does_not_starve_others),
           test(who_does_not_drain_in_time_is_killed),
           test(fewer_slots_drain_and_more_are_forked),
           test(draining_tells_all_and_forks_none), test(quitting_kills_who_stays),
