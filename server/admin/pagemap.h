@@ -2,10 +2,11 @@
 /* pagemap.h - which pages of a range a process shares with others, from
  * /proc/PID/pagemap.
  *
- * A page is copied when this process alone maps it (bit 56) and it is anonymous (bit 61
- * is not set): copy-on-write has given the process its own. Pages of files and of
- * shared memory are shared whoever else maps them at the moment. Pages that are not
- * present count as neither.
+ * A page counts as copied when this process alone maps it (bit 56) and it is anonymous
+ * (bit 61 is not set): its write has given the process a copy, or everybody else who
+ * had inherited it has written to theirs, given it back or ended. Either way nothing is
+ * saved by it any more. Pages of files and of shared memory are shared whoever else
+ * maps them at the moment. Pages that are not present count as neither.
  */
 #ifndef COWSHED_ADMIN_PAGEMAP_H
 #define COWSHED_ADMIN_PAGEMAP_H
