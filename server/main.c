@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <jansson.h>
@@ -264,6 +265,20 @@ static int show_build(void)
     return EXIT_STOPPED;
 }
 
+/* libevent would write to standard error in a form of its own, and leave with 1. */
+static void on_event_words(int severity, const char *words)
+{
+    if (severity >= EVENT_LOG_WARN)
+        log_warn("libevent: %s", words);
+}
+
+static void on_event_fatal(int err)
+{
+    (void)err;
+    log_fatal("libevent cannot go on");
+    _exit(EXIT_OS);
+}
+
 static int serve(struct command_line *line)
 {
     static const struct spawn_roles roles = { worker_run, host_run, admin_run };
@@ -282,6 +297,8 @@ static int serve(struct command_line *line)
         return EXIT_CONFIG;
     }
     log_open(levels[config.options->log_level], 2);
+    event_set_log_callback(on_event_words);
+    event_set_fatal_callback(on_event_fatal);
     return master_run(&config);
 }
 

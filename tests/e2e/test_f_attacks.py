@@ -4,10 +4,11 @@
 import contextlib
 import signal
 import socket
+import subprocess
 import time
 
-from e2e.harness import (BINARY, MODES, Server, check, check_equal, run_cowshed, test,
-                         wait_until)
+from e2e.harness import (BINARY, MODES, PATIENCE, Server, check, check_equal, run_cowshed,
+                         test, wait_until)
 
 
 def can_listen(address):
@@ -122,3 +123,17 @@ def an_order_that_nobody_hears_names_the_address():
                                        "-s", "refork", "--wait", cwd=server.folder)
         check(code == 1 and f"the admin listener at {address}: connection refused" in err,
               f"exit code {code}: {err}")
+
+
+@test
+def too_few_descriptors_to_start_are_exit_code_71_and_a_line_of_ours():
+    told = 0
+    for limit in range(5, 9):
+        done = subprocess.run(["prlimit", f"--nofile={limit}:{limit}", str(BINARY),
+                               "-l", "127.0.0.1:0", "-o", "admin=127.0.0.1:0", "-o", "root=/",
+                               "-w", "1"],
+                              timeout=20 * PATIENCE, capture_output=True, text=True, check=False)
+        check(done.returncode == 71 and "fatal" in done.stderr,
+              f"with {limit} files: exit code {done.returncode}: {done.stderr}")
+        told += "libevent: " in done.stderr
+    check(told > 0, "libevent was never short of files: the test looks at the wrong limits")
