@@ -2,21 +2,15 @@
 """Every mode serves real files byte for byte while its workers are killed, recycled and
 reforked; afterwards nothing is left of it."""
 
-import contextlib
 import functools
 import os
-import random
-import re
-import select
 import pathlib
-import signal
+import random
 import tempfile
-import threading
-import time
 
-from e2e.crowd import Crowd, Kills, Site
-from e2e.harness import (MODES, PATIENCE, Conn, Server, Skip, check, check_equal, test,
-                         wait_until)
+from e2e.chaos import SEED, serve_through_chaos
+from e2e.crowd import Site
+from e2e.harness import MODES, PATIENCE, Skip, test
 
 SANITIZED = PATIENCE > 1
 DOC = "/usr/share/doc"
