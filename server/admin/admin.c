@@ -67,6 +67,13 @@ static void answer(struct evhttp_request *req, int status, const char *type,
     evhttp_add_header(headers, "Content-Type", type);
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
+    if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD) {
+        char length[24]; /* evhttp would send the body, and no length */
+
+        snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
+        evhttp_add_header(headers, "Content-Length", length);
+        evbuffer_drain(body, evbuffer_get_length(body));
+    }
     evhttp_send_reply(req, status, NULL, body);
 }
 

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 
-from e2e.harness import MODES, Server, check, check_equal, test, wait_until
+from e2e.harness import MODES, Conn, Server, check, check_equal, test, wait_until
 
 SAMPLE = re.compile(r'([a-z0-9_]+)(\{[a-z_]+="[^"]*"(?:,[a-z_]+="[^"]*")*\})? (\S+)')
 
@@ -103,21 +103,6 @@ def events_are_json_lines_and_since_skips_the_old():
 
 
 @test
-def after_a_purge_no_slot_serves_the_old_entry():
-    for mode in MODES:
-        options = {"cache.valid": "1h"}
-        with Server({"t.txt": b"old"}, options, mode, slots=2) as server:
-            for _ in range(20):
-                check_equal(server.get("/t.txt").body, b"old", "the answer at first")
-            (server.root / "t.txt").write_bytes(b"new")
-            check_equal(server.get("/t.txt").body, b"old", f"the cached answer in mode {mode}")
-            got = server.admin_get("/ctl/purge?url=/t.txt", method="POST")
-            check_equal(got.status, 200, "the answer to the purge")
-            for _ in range(40):
-                check_equal(server.get("/t.txt").body, b"new", f"the answer in mode {mode}")
-
-
-@test
 def it_collects_and_reforks_when_asked_and_only_by_post():
     for mode in MODES:
         with Server(mode=mode, slots=2) as server:
@@ -129,3 +114,14 @@ def it_collects_and_reforks_when_asked_and_only_by_post():
             wait_until(lambda s=server, o=old: not o & set(s.workers().values()), "new workers")
             check_equal(server.admin_get("/ctl/nothing", method="POST").status, 404, "an order")
             check_equal(server.get("/").status, 200, "the status")
+
+
+@test
+def head_gives_the_length_and_no_body():
+    with Server() as server:
+        for path in ("/metrics", "/livez", "/status"):
+            with Conn(server.admin) as conn:
+                conn.send(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                head, end, body = conn.read_to_end().partition(b"\r\n\r\n")
+            check(b"\r\ncontent-length: " in head.lower(), f"no length for {path}: {head}")
+            check_equal((end, body), (b"\r\n\r\n", b""), f"the end of the answer to HEAD {path}")
