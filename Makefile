@@ -189,7 +189,8 @@ test-e2e: all
 	@$(RUN_TESTS) --e2e
 
 bench: all
-	$(B)/cowload ab --config conf/bench.conf --zipf 13000,0.99 --out build/bench
+	$(B)/cowload ab --config conf/bench.conf --zipf 10000,0.99 --total 290s \
+		--out build/bench
 
 bench-nginx: all
 	@.ci/deps install bench

@@ -222,6 +222,15 @@ static uint64_t time_to_sleep(const struct client *client, uint64_t until_ns,
     return left > spin ? left - spin : 0;
 }
 
+/* Between two events, not only between two turns: connecting again to a server that has
+ * closed many connections takes milliseconds, and the plan goes on meanwhile. */
+static void send_what_is_due(struct client *client)
+{
+    uint64_t now = clock_ns();
+    if (client->pacer.open_loop && pacer_next_ns(&client->pacer) <= now)
+        dispatch(client, now);
+}
+
 static void wait_and_handle(struct client *client, uint64_t until_ns)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
@@ -235,8 +244,10 @@ static void wait_and_handle(struct client *client, uint64_t until_ns)
     if (n == 0 && spin)
         client->spun_ns += clock_ns() - now;
     client->turn++;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         on_event(client, events[i].data.ptr, events[i].events);
+        send_what_is_due(client);
+    }
 }
 
 /* --- the two loops --- */
