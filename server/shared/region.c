@@ -73,15 +73,20 @@ void region_free(struct region *region)
         munmap(region, region_bytes());
 }
 
+void seat_clear_gauges(struct seat *seat)
+{
+    for (unsigned i = 0; i < COUNTERS; i++)
+        if (counter_is_gauge((enum counter)i))
+            count_set(seat, (enum counter)i, 0);
+}
+
 void seat_reset(struct seat *seat)
 {
     struct ring ring;
 
     memset(&seat->board, 0, sizeof seat->board);
     ring_open_reader(&ring, &seat->publish_head, seat->publish, PUBLISH_RING_BYTES);
-    for (unsigned i = 0; i < COUNTERS; i++)
-        if (counter_is_gauge((enum counter)i))
-            count_set(seat, (enum counter)i, 0);
+    seat_clear_gauges(seat);
 }
 
 void seat_record_latency(struct seat *seat, uint64_t ns)

@@ -119,6 +119,8 @@ const struct hist_shape *seat_latency(const struct seat *, const uint64_t **ret_
  * Counters, the histogram and events stay. By the master, while nobody uses the seat.
  */
 void seat_reset(struct seat *);
+/* What is counted "now" is nothing: by the slot at its end, and by seat_reset(). */
+void seat_clear_gauges(struct seat *);
 
 const char *counter_name(enum counter);
 const char *counter_unit(enum counter);

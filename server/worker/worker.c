@@ -441,14 +441,6 @@ static void tell_ready(struct worker *w)
     control_send(&w->control, MESSAGE_READY, w->env->pretouched, 0);
 }
 
-static void clear_gauges(struct seat *seat)
-{
-    for (unsigned i = 0; i < COUNTERS; i++) {
-        if (counter_is_gauge((enum counter)i))
-            count_set(seat, (enum counter)i, 0);
-    }
-}
-
 static void close_all(struct worker *w)
 {
     acceptor_stop(w->acceptor);
@@ -466,7 +458,7 @@ static void close_all(struct worker *w)
     if (event_initialized(&w->ev_wake))
         event_del(&w->ev_wake);
     host_free(&w->host);
-    clear_gauges(w->seat);
+    seat_clear_gauges(w->seat);
     if (w->draining)
         control_send(&w->control, MESSAGE_DRAINED, 0, 0);
     control_stop(w);
