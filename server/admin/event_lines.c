@@ -42,7 +42,8 @@ static int by_end(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The master has no slot: null. */
+/* The master has no slot: null.  `end_ns` is what `since=` compares: the largest one
+ * seen is the cursor for the next question. */
 static void write_line(struct evbuffer *out, const struct event_record *e)
 {
     evbuffer_add_printf(out, "{\"kind\":\"%s\",", event_name((enum event_kind)e->kind));
@@ -50,11 +51,11 @@ static void write_line(struct evbuffer *out, const struct event_record *e)
         evbuffer_add_printf(out, "\"slot\":null,");
     else
         evbuffer_add_printf(out, "\"slot\":%u,", e->slot);
-    evbuffer_add_printf(out,
-                        "\"generation\":%" PRIu32 ",\"start_ns\":%" PRIu64
-                        ",\"duration_ns\":%" PRIu64 ",\"a\":%" PRIu64 ",\"b\":%" PRIu64
-                        "}\n",
-                        e->generation, e->start_ns, e->duration_ns, e->a, e->b);
+    evbuffer_add_printf(
+        out,
+        "\"generation\":%" PRIu32 ",\"start_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64
+        ",\"duration_ns\":%" PRIu64 ",\"a\":%" PRIu64 ",\"b\":%" PRIu64 "}\n",
+        e->generation, e->start_ns, end_of(e), e->duration_ns, e->a, e->b);
 }
 
 int page_events(struct evbuffer *out, const struct region *region, uint64_t since_ns,
