@@ -6,6 +6,7 @@
 # make bench      compare the modes under load; the report is in build/bench/
 # make bench-nginx   CPU time per request, beside nginx's
 # make bench-fork    what a fork costs, by size and kind of heap
+# make gc-pause      how long the collector stops its owner, with 1 GiB live
 # make lint       layers, headers, sizes, format, static analysis
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean      removes build/ but for build/deps
@@ -103,7 +104,9 @@ LIBS := $(foreach p,$(PARTS),$(if $(call part_src,$(p)),$(call part_lib,$(p))))
 
 TEST_C := $(sort $(shell find tests -name '*.c'))
 TEST_PROGRAM_C := $(foreach c,$(TEST_C),$(if $(filter test_%,$(notdir $(c))),$(c)))
-TEST_HELPER_C := $(filter-out $(TEST_PROGRAM_C),$(TEST_C))
+BENCH_C := $(filter tests/bench/%,$(TEST_C))
+BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(BENCH_C))
+TEST_HELPER_C := $(filter-out $(TEST_PROGRAM_C) $(BENCH_C),$(TEST_C))
 TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(TEST_PROGRAM_C))
 TEST_LIB := $(B)/lib/libtest.a
 
@@ -111,7 +114,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 
 # --- rules --------------------------------------------------------------------------
 
-.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork lint install \
+.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork gc-pause lint install \
 	clean
 .SECONDARY:
 
@@ -162,6 +165,10 @@ $(TEST_PROGRAMS): %: %.o $(TEST_LIB) $(LIBS)
 	$(call tell,LINK)
 	$(quiet)$(call link,$<,$(filter-out $(call not_linked,$@),$(filter %.a,$^)) -lcmocka)
 
+$(BENCH_PROGRAMS): %: %.o $(call part_lib,gc)
+	$(call tell,LINK)
+	$(quiet)$(call link,$<,$(filter %.a,$^))
+
 -include $(ALL_OBJECTS:.o=.d)
 
 # --- what people ask for ------------------------------------------------------------
@@ -175,7 +182,7 @@ run: all
 # With T, only the programs that it names are built.
 wanted = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(p)),$(p))),$(1))
 
-test-build: all $(call wanted,$(TEST_PROGRAMS))
+test-build: all $(call wanted,$(TEST_PROGRAMS) $(BENCH_PROGRAMS))
 
 RUN_TESTS = python3 tests/run.py --build $(B) $(if $(T),--only '$(T)')
 
@@ -195,6 +202,9 @@ bench: all
 bench-nginx: all
 	@.ci/deps install bench
 	python3 tests/bench/cpu_per_request.py --cowshed $(B)/cowshed --cowload $(B)/cowload
+
+gc-pause: $(B)/tests/bench/gc_pause
+	$<
 
 bench-fork: all
 	python3 tests/bench/fork_cost.py --cowshed $(B)/cowshed
