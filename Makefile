@@ -7,6 +7,7 @@
 # make bench-nginx   CPU time per request, beside nginx's
 # make bench-fork    what a fork costs, by size and kind of heap
 # make gc-pause      how long the collector stops its owner, with 1 GiB live
+# make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
 # make lint       layers, headers, sizes, format, static analysis
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean      removes build/ but for build/deps
@@ -102,7 +103,8 @@ objects = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIBS := $(foreach p,$(PARTS),$(if $(call part_src,$(p)),$(call part_lib,$(p))))
 
-TEST_C := $(sort $(shell find tests -name '*.c'))
+# Without the programs of gc-bench: one of them needs what no test does.
+TEST_C := $(sort $(shell find tests -name '*.c' ! -path 'tests/bench/gc_bench_*'))
 TEST_PROGRAM_C := $(foreach c,$(TEST_C),$(if $(filter test_%,$(notdir $(c))),$(c)))
 BENCH_C := $(filter tests/bench/%,$(TEST_C))
 BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(BENCH_C))
@@ -114,8 +116,8 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 
 # --- rules --------------------------------------------------------------------------
 
-.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork gc-pause lint install \
-	clean
+.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork \
+	gc-bench gc-pause lint install clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -169,7 +171,22 @@ $(BENCH_PROGRAMS): %: %.o $(call part_lib,gc)
 	$(call tell,LINK)
 	$(quiet)$(call link,$<,$(filter %.a,$^))
 
--include $(ALL_OBJECTS:.o=.d)
+# The programs of gc_bench, with a collector each. That of bdwgc is compiled without -I.,
+# because its header is gc/gc.h too.
+GC_BENCH := $(B)/tests/bench/gc_bench
+GC_BENCH_C := $(addprefix tests/bench/gc_bench_,main.c programs.c pages.c)
+
+$(GC_BENCH)_bdwgc.o: ALL_CPPFLAGS := -iquote . -D_GNU_SOURCE $(CPPFLAGS)
+
+$(GC_BENCH)-cowgc: $(call objects,$(GC_BENCH_C)) $(GC_BENCH)_cowgc.o $(call part_lib,gc)
+	$(call tell,LINK)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+$(GC_BENCH)-bdwgc: $(call objects,$(GC_BENCH_C)) $(GC_BENCH)_bdwgc.o
+	$(call tell,LINK)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $$(pkg-config --libs bdw-gc)
+
+-include $(ALL_OBJECTS:.o=.d) $(wildcard $(B)/tests/bench/*.d)
 
 # --- what people ask for ------------------------------------------------------------
 
@@ -182,7 +199,7 @@ run: all
 # With T, only the programs that it names are built.
 wanted = $(if $(T),$(foreach p,$(1),$(if $(findstring $(T),$(p)),$(p))),$(1))
 
-test-build: all $(call wanted,$(TEST_PROGRAMS) $(BENCH_PROGRAMS))
+test-build: all $(call wanted,$(TEST_PROGRAMS) $(BENCH_PROGRAMS)) $(GC_BENCH)-cowgc
 
 RUN_TESTS = python3 tests/run.py --build $(B) $(if $(T),--only '$(T)')
 
@@ -192,7 +209,7 @@ test: test-build
 test-unit: test-build
 	@$(RUN_TESTS) --unit
 
-test-e2e: all
+test-e2e: all $(GC_BENCH)-cowgc
 	@$(RUN_TESTS) --e2e
 
 bench: all
@@ -208,6 +225,12 @@ gc-pause: $(B)/tests/bench/gc_pause
 
 bench-fork: all
 	python3 tests/bench/fork_cost.py --cowshed $(B)/cowshed
+
+# Without libgc-dev the columns of bdwgc are left out, and said to be.
+gc-bench: $(GC_BENCH)-cowgc
+	@.ci/deps install gc-bench || true
+	@! pkg-config --exists bdw-gc || $(MAKE) $(GC_BENCH)-bdwgc
+	python3 tests/bench/gc_bench.py --cowgc $(GC_BENCH)-cowgc --bdwgc $(GC_BENCH)-bdwgc
 
 lint:
 	@.ci/deps install lint
