@@ -155,7 +155,7 @@ int response_format(char *to, size_t room, const struct response_meta *m,
     if (m->ranges && m->status != 304) {
         put_str(&o, "Accept-Ranges: bytes\r\n");
     }
-    put_field(&o, "Location: ", m->location);
+    head.location = put_field(&o, "Location: ", m->location);
     put(&o, m->more);
     if (o.full) {
         return -ENOBUFS;

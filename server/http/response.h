@@ -34,8 +34,8 @@ struct response_meta {
 };
 
 struct response_head {
-    size_t n;               /* bytes written */
-    struct span type, etag; /* the values, inside the bytes written */
+    size_t n;                         /* bytes written */
+    struct span type, etag, location; /* the values, inside the bytes written */
 };
 
 /* "Not Found"; "Unknown" for what the table does not hold. */

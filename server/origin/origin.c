@@ -33,6 +33,7 @@ int origin_result_head(struct origin_result *r, const struct response_meta *meta
     r->head = (struct span){ mem, head.n };
     r->type = head.type;
     r->etag = head.etag;
+    r->location = head.location;
     r->mtime_s = meta->mtime_s;
     r->length = meta->length;
     return 0;

@@ -33,9 +33,9 @@ struct origin_result {
     unsigned status;  /* 200, 301: head and body are here.  Else (403, 404, 500, 503)
                        * there is  neither: response_error() makes the answer */
     struct span head; /* ready-made (http/response.h): no Date, no empty line */
-    struct span type, etag; /* values inside the head; may be empty */
-    int64_t mtime_s;        /* Last-Modified; 0: none */
-    uint64_t length;        /* of the body */
+    struct span type, etag, location; /* values inside the head; may be empty */
+    int64_t mtime_s;                  /* Last-Modified; 0: none */
+    uint64_t length;                  /* of the body */
     unsigned char
         *body; /* all of it, malloc()ed; NULL when fd is used or length is 0 */
     int fd;    /* >= 0: a regular file, the body is its first `length` bytes */

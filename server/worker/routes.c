@@ -21,6 +21,7 @@
 struct source {
     struct response_meta meta;
     struct span head;          /* ready-made, for the whole of it */
+    struct span location;      /* of a redirect, inside the head */
     const unsigned char *body; /* NULL: none, or in the file */
     const struct entry *entry; /* it lies in the heap */
     struct fetched *fetched;   /* a share for us; else NULL */
@@ -124,6 +125,21 @@ static bool choose(const struct request *r, struct source *s,
     return true;
 }
 
+/* The key, and so the ready-made head, is without the query: a redirect gets it in
+ * here, with its '?', from the bytes of the request. */
+static void set_head(struct conn *c, const struct source *s)
+{
+    struct span query = c->intake->request.query;
+    struct span *part = c->out.part;
+
+    part[SEND_HEAD] = s->head;
+    if (s->location.n == 0 || query.n == 0)
+        return;
+    part[SEND_HEAD].n = (size_t)(s->location.p + s->location.n - s->head.p);
+    part[SEND_QUERY] = (struct span){ query.p - 1, query.n + 1 };
+    part[SEND_REST] = span_skip(s->head, part[SEND_HEAD].n);
+}
+
 static void set_body(struct conn *c, const struct source *s, const struct range *part)
 {
     struct sending *out = &c->out;
@@ -153,7 +169,7 @@ static enum sent answer(struct conn *c, struct source *s)
         return send_error(c, status, false);
     }
     c->out.status = (uint16_t)s->meta.status;
-    c->out.part[SEND_HEAD] = s->head;
+    set_head(c, s);
     c->out.from = s->fetched;
     set_body(c, s, &part);
     if (c->timed) {
@@ -198,6 +214,7 @@ static enum sent answer_fetched(struct conn *c, struct fetched *f, const char *w
                   .length = r->length,
                   .ranges = true },
         .head = r->head,
+        .location = r->location,
         .body = r->body,
         .fetched = f,
         .file = r->fd,

@@ -26,7 +26,16 @@ struct io;
 
 enum sent { SENT_ALL, SENT_PART, SENT_FAILED };
 
-enum send_part { SEND_HEAD, SEND_EXTRA, SEND_TAIL, SEND_BODY, SEND_PARTS };
+/* QUERY and REST: only of a redirect that takes the query along, inside its head. */
+enum send_part {
+    SEND_HEAD,
+    SEND_QUERY,
+    SEND_REST,
+    SEND_EXTRA,
+    SEND_TAIL,
+    SEND_BODY,
+    SEND_PARTS
+};
 
 struct sending {
     struct span part[SEND_PARTS]; /* what is left of each */

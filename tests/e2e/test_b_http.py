@@ -3,6 +3,7 @@
 
 import email.utils
 import socket
+import threading
 import time
 
 from e2e.harness import Server, check, check_equal, test, wait_until
@@ -165,6 +166,28 @@ def a_folder_without_slash_is_redirected_or_not_found():
         got = server.get("/folder")
         check(got.status in (301, 308), str(got))
         check(got.header("location").endswith("/folder/"), str(got))
+
+
+@test
+def a_redirect_to_a_folder_keeps_the_query():
+    long = "q=" + "x" * 7000
+    with Server(FILES) as server, server.connect() as conn:
+        for target, location in (
+                ("/folder?a=1&b=%2Fc", "/folder/?a=1&b=%2Fc"), ("/folder?a?b", "/folder/?a?b"),
+                ("/fol%64er?%zz", "/folder/?%zz"), ("/folder?", "/folder/"), ("/folder", "/folder/"),
+                ("http://other/folder?x", "/folder/?x"), (f"/folder?{long}", f"/folder/?{long}")):
+            for method, headers in (("GET", ()), ("HEAD", ()), ("GET", [("X-Cowshed-Timing", "1")])):
+                got = conn.request(target, method=method, headers=headers)
+                check_equal((got.status, got.header("location"), got.header("content-length")),
+                            (301, location, "0"), f"{method} {target}")
+        # More than the sockets hold: what is left of a redirect has to be kept for later.
+        requests = [f"GET /folder?{n}{long} HTTP/1.1\r\nHost: x\r\n\r\n" for n in range(800)]
+        sender = threading.Thread(target=conn.send, args=("".join(requests),))
+        sender.start()
+        wait_until(lambda: server.slot(0)["requests"] > 100, "redirects that nobody reads")
+        for n in range(len(requests)):
+            check_equal(conn.response().header("location"), f"/folder/?{n}{long}", f"redirect {n}")
+        sender.join()
 
 
 # Each of these is answered and then closed: after a broken request nobody knows where the
