@@ -96,7 +96,7 @@ struct response_timing {
     uint64_t gc_ns;    /* collector pauses while the request was there */
     uint64_t faults;   /* minor faults of the thread while the request was there */
     uint64_t app_ns;   /* work on the request until the first byte was written */
-    const char *cache; /* a token: hit, miss, ... */
+    const char *cache; /* a token: hit, miss; none when it was not asked */
 };
 enum { RESPONSE_TIMING_MAX = 256 };
 size_t response_timing(char to[RESPONSE_TIMING_MAX], const struct response_timing *);

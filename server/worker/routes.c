@@ -29,9 +29,25 @@ struct source {
     const char *word;          /* for Server-Timing */
 };
 
-static bool wants_timing(const struct worker *w, const struct request *r)
+/* Before the work on a request, or on a refusal: then its fields may not be known. */
+static void begin_timing(struct conn *c)
 {
-    return w->options->server_timing || r->field[FIELD_X_COWSHED_TIMING].p != NULL;
+    struct worker *w = c->worker;
+    const struct request *r = &c->intake->request;
+
+    c->timed = w->options->server_timing ||
+               (c->has_request && r->field[FIELD_X_COWSHED_TIMING].p != NULL);
+    if (c->timed)
+        c->intake->mark = timing_mark(w);
+}
+
+static void set_timing(struct conn *c, const char *cache, char to[RESPONSE_TIMING_MAX])
+{
+    if (!c->timed)
+        return;
+    size_t n = timing_line(c->worker, &c->intake->mark, c->queue_ns, cache, to);
+
+    c->out.part[SEND_EXTRA] = (struct span){ to, n };
 }
 
 /* What ends the head. Decides whether the connection goes on. */
@@ -67,16 +83,20 @@ static enum sent try_send(struct conn *c)
     return sent;
 }
 
-static enum sent send_error(struct conn *c, unsigned status, bool last)
+/* cache: for Server-Timing; "none" when it was not asked. */
+static enum sent send_error(struct conn *c, unsigned status, bool last,
+                            const char *cache)
 {
     struct response_error error;
-    bool head_only = c->intake != NULL && c->intake->request.method == METHOD_HEAD;
+    char timing[RESPONSE_TIMING_MAX];
+    bool head_only = c->intake->request.method == METHOD_HEAD;
 
     response_error(status, SPAN(""), &error);
     c->out.status = (uint16_t)status;
     c->out.part[SEND_HEAD] = error.head;
     if (!head_only)
         c->out.part[SEND_BODY] = error.body;
+    set_timing(c, cache, timing);
     set_tail(c, last);
     conn_goto(c, CONN_SEND);
     return try_send(c);
@@ -84,8 +104,14 @@ static enum sent send_error(struct conn *c, unsigned status, bool last)
 
 enum conn_next routes_refuse(struct conn *c, unsigned status)
 {
+    const char *cache = "miss";
+
     c->linger = true;
-    return answered(c, send_error(c, status, true));
+    if (c->state != CONN_WAIT) { /* nothing was begun */
+        begin_timing(c);
+        cache = "none";
+    }
+    return answered(c, send_error(c, status, true, cache));
 }
 
 enum conn_next routes_send(struct conn *c)
@@ -166,18 +192,13 @@ static enum sent answer(struct conn *c, struct source *s)
 
     if (!r->plain && s->meta.status == 200 && !choose(r, s, head, &part, &status)) {
         fetched_drop(s->fetched);
-        return send_error(c, status, false);
+        return send_error(c, status, false, s->word);
     }
     c->out.status = (uint16_t)s->meta.status;
     set_head(c, s);
     c->out.from = s->fetched;
     set_body(c, s, &part);
-    if (c->timed) {
-        size_t n =
-            timing_line(c->worker, &c->intake->mark, c->queue_ns, s->word, timing);
-
-        c->out.part[SEND_EXTRA] = (struct span){ timing, n };
-    }
+    set_timing(c, s->word, timing);
     set_tail(c, false);
     conn_goto(c, CONN_SEND);
     return try_send(c);
@@ -225,7 +246,7 @@ static enum sent answer_fetched(struct conn *c, struct fetched *f, const char *w
         return answer(c, &s);
     unsigned status = r->status;
     fetched_drop(f);
-    return send_error(c, status, false);
+    return send_error(c, status, false, word);
 }
 
 static enum conn_next miss(struct conn *c, uint64_t hash)
@@ -240,7 +261,7 @@ static enum conn_next miss(struct conn *c, uint64_t hash)
     if (got == FETCH_READY)
         return answered(c, answer_fetched(c, f, was_there ? "hit" : "miss"));
     if (got == FETCH_BUSY)
-        return answered(c, send_error(c, 503, false));
+        return answered(c, send_error(c, 503, false, "miss"));
     if (was_there)
         count(w->seat, COUNTER_coalesced, 1);
     conn_goto(c, CONN_WAIT);
@@ -256,7 +277,7 @@ enum conn_next routes_fetched(struct conn *c)
         return CONN_PAUSE; /* run for another reason */
     c->fetched = NULL;
     if (f == NULL)
-        return answered(c, send_error(c, 503, false));
+        return answered(c, send_error(c, 503, false, "miss"));
     return answered(c, answer_fetched(c, f, "miss"));
 }
 
@@ -323,12 +344,10 @@ enum conn_next routes_handle(struct conn *c)
     const struct request *r = &c->intake->request;
     unsigned status = method_status(r->method);
 
-    c->timed = wants_timing(c->worker, r);
-    if (c->timed)
-        c->intake->mark = timing_mark(c->worker);
+    begin_timing(c);
     if (status == 0)
         status = r->path_status;
     if (status != 0)
-        return answered(c, send_error(c, status, false));
+        return answered(c, send_error(c, status, false, "none"));
     return lookup(c);
 }

@@ -37,7 +37,7 @@ void timing_turn(struct worker *);
 void timing_tick(struct worker *);
 
 struct timing_mark timing_mark(struct worker *);
-/* The header line with its end. cache: "hit", "miss", ... */
+/* The header line with its end. cache: "hit", "miss" or "none". */
 size_t timing_line(struct worker *, const struct timing_mark *, uint64_t queue_ns,
                    const char *cache, char to[RESPONSE_TIMING_MAX]);
 

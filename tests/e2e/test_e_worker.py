@@ -172,3 +172,33 @@ def server_timing_is_sent_when_asked_for():
             check(timing and f'desc={word}' in timing, f"{timing}, want {word}")
             check('w;desc="0.' in timing, timing)
         check_equal(conn.request("/f1.txt").header("server-timing"), None, "without asking")
+
+
+@test
+def every_response_that_should_have_server_timing_has_it_whatever_its_status():
+    asked = [("X-Cowshed-Timing", "1")]
+    ends = {"linger_timeout": "100ms"}
+    cases = (  # how it is asked for, status, what the cache said
+        ("GET", "/none", [], 404, "miss"), ("HEAD", "/none", [], 404, "miss"),
+        ("GET", "/f1.txt", [("If-Match", '"x"')], 412, "hit"),
+        ("GET", "/f1.txt", [("Range", "bytes=999-")], 416, "hit"),
+        ("GET", "/f1.txt", [("If-None-Match", "*")], 304, "hit"),
+        ("DELETE", "/f1.txt", [], 405, "none"), ("GET", "/%zz", [], 400, "none"))
+    for options in ({}, {"server_timing": "on"}):
+        with Server(SMALL, options={**ends, **options}) as server, server.connect() as conn:
+            wait_until(lambda conn=conn: "desc=hit" in conn.request(
+                "/f1.txt", headers=asked).header("server-timing"), "a hit")
+            for method, path, headers, status, word in cases:
+                got = conn.request(path, method, headers=headers + ([] if options else asked))
+                check_equal(got.status, status, f"the status of {method} {path}")
+                timing = got.header("server-timing") or "nothing"
+                check(f"cache;desc={word}" in timing, f"{method} {path}: {timing}, want {word}")
+                if not options:
+                    got = conn.request(path, method, headers=headers)
+                    check_equal(got.header("server-timing"), None, f"{method} {path} unasked")
+            # A refusal has no fields that could ask, so the one before it must not count.
+            conn.request("/f1.txt", headers=asked)
+            conn.send("GET /f1.txt HTTP/1.1\r\nno colon\r\n\r\n")
+            got = conn.response()
+            check_equal(got.status, 400, "the status of a broken request")
+            check_equal(bool(got.header("server-timing")), bool(options), f"its timing, {options}")
