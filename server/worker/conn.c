@@ -129,6 +129,8 @@ void conn_free(struct conn *c)
     w->conn_count--;
     count(w->seat, COUNTER_closed, 1);
     count_set(w->seat, COUNTER_connections, w->conn_count);
+    if (c->has_request) /* given up: the slot's obituary should not name it */
+        w->seat->board.request[0] = '\0';
 
     list_remove(&c->in_ready);
     fetch_leave(c);

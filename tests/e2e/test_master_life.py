@@ -33,6 +33,19 @@ def the_obituary_names_signal_slot_and_requests():
 
 
 @test
+def the_obituary_does_not_name_a_request_whose_client_has_left():
+    with Server({"big.bin": b"x" * (16 << 20)}) as server:
+        with server.connect() as conn:
+            conn.send("GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+            conn.read_exactly(1000, "the response")
+        wait_until(lambda: server.slot(0)["counters"]["connections"] == 0, "the end of it")
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        server.wait_for_log(rf"pid {victim} was killed by SIGKILL \(9\) after \S+, "
+                            r"1 requests in its seat$")
+
+
+@test
 def the_delay_doubles_with_each_death_of_a_slot():
     with Server(slots=1, options={"fork.rate": 0}) as server:
         for round_number in range(4):
