@@ -15,7 +15,7 @@
     X(TOTAL, hits, "requests answered from the cache")                   \
     X(TOTAL, faults, "page faults of the slots")                         \
     X(TOTAL, gc_pauses, "collector pauses, in the slots and the master") \
-    X(TOTAL, forks, "forks of the master")                               \
+    X(TOTAL, forks, "forks of slots")                                    \
     X(NOW, inherited_pages, "heap pages that workers inherited")         \
     X(NOW, copied_pages, "of these, copied since")                       \
     X(NOW, pss_bytes, "proportional memory of the workers")              \

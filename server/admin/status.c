@@ -77,6 +77,7 @@ static json_t *forks_of(const struct master_board *board)
     json_t *o = json_object();
 
     put(o, "count", board->forks);
+    put(o, "admin", board->forks_admin);
     put(o, "failed", board->forks_failed);
     put(o, "throttled", board->forks_throttled);
     put(o, "last_us", board->fork_last_ns / CLOCK_NS_PER_US);

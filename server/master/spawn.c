@@ -47,7 +47,9 @@ static void check_one_thread(void)
 #endif
 }
 
-static void tell_fork(struct spawn *sp, uint64_t start_ns, uint64_t took_ns, pid_t pid)
+/* `slots`: it runs slots; what is said of forks is said of these. */
+static void tell_fork(struct spawn *sp, bool slots, uint64_t start_ns, uint64_t took_ns,
+                      pid_t pid)
 {
     struct master_board *board = &sp->region->master;
 
@@ -55,6 +57,10 @@ static void tell_fork(struct spawn *sp, uint64_t start_ns, uint64_t took_ns, pid
                 pid > 0 ? (uint64_t)pid : 0, pid < 0);
     if (pid < 0) {
         board->forks_failed++;
+        return;
+    }
+    if (!slots) {
+        board->forks_admin++;
         return;
     }
     board->forks++;
@@ -65,7 +71,7 @@ static void tell_fork(struct spawn *sp, uint64_t start_ns, uint64_t took_ns, pid
 }
 
 /* All signals are blocked in the child until it has its own dispositions. */
-static pid_t fork_timed(struct spawn *sp)
+static pid_t fork_timed(struct spawn *sp, bool slots)
 {
     struct cache *cache = sp->heap->cache;
     sigset_t all, before;
@@ -83,7 +89,7 @@ static pid_t fork_timed(struct spawn *sp)
     err = errno;
     if (pid == 0)
         return 0;
-    tell_fork(sp, start_ns, clock_ns() - start_ns, pid);
+    tell_fork(sp, slots, start_ns, clock_ns() - start_ns, pid);
     if (cache != NULL)
         cache_fork_parent(cache, pid);
     sigprocmask(SIG_SETMASK, &before, NULL);
@@ -250,7 +256,7 @@ int spawn_worker(struct spawn *sp, struct instance *inst, pid_t *ret_pid)
     if (rc < 0)
         return rc;
     pretouch_in_parent(sp);
-    pid = fork_timed(sp);
+    pid = fork_timed(sp, true);
     if (pid == 0)
         be_worker(sp, inst, fd[1]);
     close(fd[1]);
@@ -270,7 +276,7 @@ int spawn_host(struct spawn *sp, struct child *child)
 
     if (rc < 0)
         return rc;
-    pid = fork_timed(sp);
+    pid = fork_timed(sp, true);
     if (pid == 0)
         be_host(sp, child->generation, fd[1]);
     close(fd[1]);
@@ -291,7 +297,7 @@ int spawn_admin(struct spawn *sp, uint32_t generation, pid_t *ret_pid,
 
     if (rc < 0)
         return rc;
-    pid = fork_timed(sp);
+    pid = fork_timed(sp, false);
     if (pid == 0)
         be_admin(sp, generation, fd[1]);
     close(fd[1]);

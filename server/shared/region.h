@@ -69,8 +69,8 @@ enum { PUBLISH_RING_BYTES = 4 << 20 };
 struct master_board {
     _Atomic(int32_t) pid, admin_pid;
     _Atomic(uint32_t) generation, slots_wanted, draining;
-    _Atomic(uint64_t) started_ns, forks, forks_failed, forks_throttled, fork_last_ns,
-        fork_max_ns, fork_sum_ns;
+    _Atomic(uint64_t) started_ns, forks_failed, forks_throttled, forks_admin;
+    _Atomic(uint64_t) forks, fork_last_ns, fork_max_ns, fork_sum_ns; /* of slots */
     _Atomic(uint64_t) deaths, recycles, reforks, reloads, reloads_failed, purge_seq,
         published, publish_refused;
     _Atomic(uint64_t) cache_entries, cache_bytes, cache_limit, cache_evicted;

@@ -38,7 +38,8 @@ def status_has_the_fields_that_tools_read():
                     check(key in slot, f"mode {mode}: {key} of a slot is missing")
                 check(slot["pss"] > 0, f"mode {mode}: no PSS")
                 check_equal(slot["gc"] is None, mode not in PRIVATE_MODES, "no collector")
-            check(status["forks"]["count"] >= (2 if mode == "threads" else 3), "forks")
+            check_equal((status["forks"]["count"], status["forks"]["admin"]),
+                        (1 if mode == "threads" else 2, 1), f"mode {mode}: forks, of the admin")
             check(status["calibration"]["syscall_ns"] > 0, "the calibration")
 
 

@@ -135,6 +135,7 @@ static void a_child_finds_a_clean_desk(void **state)
     check_uint(seat->counters[SAW_CHANNEL], 1);
     check_int(seat->board.pid, pid);
     check_uint(region->master.forks, 1);
+    check_uint(region->master.forks_admin, 0);
     check_true(region->master.fork_last_ns > 0);
     sigaction(SIGTERM, NULL, &act);
     check_true(act.sa_handler == SIG_DFL, "the parent's own are untouched");
