@@ -182,25 +182,28 @@ int ask_reload(struct master *m, struct option_error *error)
     return 0;
 }
 
-void ask_reopen(struct master *m, uint64_t order)
+int ask_reopen(struct master *m, uint64_t order)
 {
     const char *path = m->supervisor.options->access_log;
-    struct roll *roll = rolls_begin(&m->rolls, MESSAGE_REOPENED, m->reopens + 1, order,
-                                    clock_ns() + 10 * CLOCK_NS_PER_S);
     int fd = -1, rc = open_access_log(path, &fd);
+    struct roll *roll;
 
     if (rc < 0) {
         log_warn_errno(rc, "could not reopen the access log '%s'", path);
-    } else {
-        fd_close(&m->spawn.access_log_fd);
-        m->spawn.access_log_fd = fd;
+        return rc;
     }
+    roll = rolls_begin(&m->rolls, MESSAGE_REOPENED, m->reopens + 1, order,
+                       clock_ns() + 10 * CLOCK_NS_PER_S);
     if (roll == NULL) {
         log_warn("too many orders are not done yet: logs stay as they are");
-        return;
+        fd_close(&fd);
+        return -EBUSY;
     }
+    fd_close(&m->spawn.access_log_fd);
+    m->spawn.access_log_fd = fd;
     m->reopens++;
     send_to_workers(m, MESSAGE_REOPEN, m->reopens, NULL, 0, roll);
+    return 0;
 }
 
 /* --- signals -------------------------------------------------------------------------

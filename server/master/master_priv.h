@@ -86,7 +86,9 @@ bool take_published(struct master *); /* from all rings; true when there may be 
 void settle(struct master *);
 uint32_t ask_refork(struct master *); /* the generation that it will be */
 int ask_reload(struct master *, struct option_error *ret_error);
-void ask_reopen(struct master *, uint64_t order);
+/* 0: the order is answered when all workers are; else it is not answered, and the log
+ * stays as it is. */
+int ask_reopen(struct master *, uint64_t order);
 
 /* orders.c */
 void admin_settle(struct master *, uint64_t now_ns, uint64_t *next_ns);

@@ -103,6 +103,16 @@ static void order_reload(struct master *m, uint64_t order)
         wait_for_generation(m, order, m->supervisor.last_generation + 1);
 }
 
+static void order_reopen(struct master *m, uint64_t order)
+{
+    int rc = ask_reopen(m, order);
+
+    if (rc == -EBUSY)
+        answer(m, order, rc, "too many orders are not done yet");
+    else if (rc < 0)
+        answer(m, order, -EIO, "the access log could not be opened");
+}
+
 static void obey(struct master *m, uint64_t order, struct span command)
 {
     if (span_eq(command, SPAN("gc"))) {
@@ -114,7 +124,7 @@ static void obey(struct master *m, uint64_t order, struct span command)
     } else if (span_eq(command, SPAN("reload"))) {
         order_reload(m, order);
     } else if (span_eq(command, SPAN("reopen"))) {
-        ask_reopen(m, order);
+        order_reopen(m, order);
     } else if (span_eq(command, SPAN("drain"))) {
         log_info("asked by the admin listener to drain and leave");
         answer(m, order, 0, "draining");
