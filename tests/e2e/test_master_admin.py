@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 
@@ -227,3 +228,77 @@ def the_dashboard_loads_nothing_from_elsewhere():
         page = got.body.decode()
         check(not re.search(r"(src|href)=[\"']?(https?:)?//", page), "a link to elsewhere")
         check("fetch('/status')" in page, "it does not read /status")
+
+
+README = pathlib.Path(__file__).parents[2] / "server" / "README.md"
+
+
+def admin_table():
+    """The rows of server/README.md: [(method, path, query, answer, statuses)]."""
+    rows = []
+    for line in README.read_text(encoding="utf-8").splitlines():
+        if re.match(r"\| (GET|POST) \| `/", line):
+            method, paths, query, answer, status = (c.strip() for c in line.strip("|").split("|"))
+            for path in re.findall(r"`(/[^`]*)`", paths):
+                rows.append((method, path, query, answer, [int(s) for s in status.split(", ")]))
+    return rows
+
+
+@test
+def every_endpoint_of_the_readme_answers_as_it_says():
+    rows = admin_table()
+    code = (README.parent / "admin" / "admin.c").read_text(encoding="utf-8")
+    check_equal({path for method, path, *_ in rows if method == "GET"},
+                set(re.findall(r'\{ "(/[a-z]*)", on_', code)), "the pages")
+    with Server(slots=2) as server:
+        rows.sort(key=lambda row: row[1] == "/ctl/drain")  # nothing is answered after it
+        for method, path, query, answer, statuses in rows:
+            other = "POST" if method == "GET" else "GET"
+            got = server.admin_get(path, other)
+            check_equal((got.status, got.header("allow")),
+                        (405, "GET, HEAD" if method == "GET" else "POST"), f"{other} {path}")
+            says = re.match("`([^`]+)`", answer).group(1)
+            for example in re.findall(r"`([a-z]+=[^`]+)`", query) or [""]:
+                example = example.replace("=NS", "=1").replace("=N", "=1")
+                got = server.admin_get(f"{path}?{example}" if example else path, method)
+                check_equal((got.status, statuses[0]), (200, 200), f"{method} {path} {example}")
+                check(says in got.header("content-type") + got.body.decode(),
+                      f"{method} {path} {example}: no {says!r} in {got}")
+
+
+@test
+def the_admin_listener_refuses_with_the_status_of_the_readme():
+    listed = {path: statuses for _, path, _, _, statuses in admin_table()}
+    foreign = [("Origin", "http://elsewhere.example")]
+    cases = (("/events?since=x", "GET", (), 400), ("/events?limit=-1", "GET", (), 400),
+             ("/ctl/purge", "POST", (), 400), ("/ctl/purge?url=relative", "POST", (), 400),
+             ("/ctl/reload", "POST", (), 400), ("/ctl/reopen", "POST", (), 503),
+             ("/ctl/gc", "POST", foreign, 403), ("/ctl/drain", "POST", foreign, 403),
+             ("/nothing", "GET", (), 404), ("/status/", "GET", (), 404),
+             ("/ctl/nothing", "POST", (), 404), ("/status", "PUT", (), 501),
+             ("/ctl/gc", "DELETE", (), 501))
+    with Server({"logs/x": b"x"}, config="index = x\n", options={"access_log": "www/logs/access"},
+                errors=["could not reload"]) as server:
+        (server.folder / "test.conf").write_text("indexx = x\n", encoding="utf-8")
+        (server.root / "logs").rename(server.root / "elsewhere")
+        for target, method, headers, status in cases:
+            path = target.partition("?")[0]
+            check(status in (403, 404, 501) or status in listed[path], f"{status} of {path}")
+            with Conn(server.admin) as conn:
+                got = conn.request(target, method=method, headers=headers)
+            check_equal(got.status, status, f"the status of {method} {target}")
+
+
+@test
+def an_access_log_that_cannot_be_reopened_is_told_and_the_old_one_stays():
+    with Server({"logs/x": b"x"}, options={"access_log": "www/logs/access"}) as server:
+        logs, elsewhere = server.root / "logs", server.root / "elsewhere"
+        logs.rename(elsewhere)
+        got = order(server, "reopen")
+        check_equal((got.status, got.body), (503, b"the access log could not be opened\n"),
+                    "reopen")
+        server.get("/?still-logged")
+        wait_until(lambda: "still-logged" in (elsewhere / "access").read_text(encoding="utf-8"),
+                   "the line in the old log")
+        elsewhere.rename(logs)
+        check_equal(order(server, "reopen").status, 200, "reopen, when the folder is back")
