@@ -8,6 +8,7 @@
 # make bench-fork    what a fork costs, by size and kind of heap
 # make gc-pause      how long the collector stops its owner, with 1 GiB live
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
+# make fuzz-gc    random operations on the heap against a model; TIME=60 seconds (clang)
 # make lint       layers, headers, sizes, format, static analysis
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean      removes build/ but for build/deps
@@ -117,7 +118,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 # --- rules --------------------------------------------------------------------------
 
 .PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork \
-	gc-bench gc-pause lint install clean
+	gc-bench gc-pause fuzz-gc lint install clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -231,6 +232,25 @@ gc-bench: $(GC_BENCH)-cowgc
 	@.ci/deps install gc-bench || true
 	@! pkg-config --exists bdw-gc || $(MAKE) $(GC_BENCH)-bdwgc
 	python3 tests/bench/gc_bench.py --cowgc $(GC_BENCH)-cowgc --bdwgc $(GC_BENCH)-bdwgc
+
+# What it finds worth keeping stays in build/fuzz-gc/corpus; what it breaks with, beside it.
+FUZZ_GC := $(wildcard gc/*.c tests/fuzz/*gc*.c)
+TIME ?= 60
+FUZZ_FLAGS ?=
+
+build/fuzz-gc/fuzz_gc: $(FUZZ_GC) $(wildcard gc/*.h tests/fuzz/*gc*.h) Makefile
+	@mkdir -p $(@D)/corpus
+	$(call tell,LINK)
+	$(quiet)clang -I. -D_GNU_SOURCE -DFUZZ_LIBFUZZER -std=c17 -O1 -g -fno-omit-frame-pointer \
+		-fsanitize=fuzzer,address -o $@ $(FUZZ_GC)
+
+fuzz-gc:
+	@.ci/deps install fuzz || true
+	@if command -v clang >/dev/null; then $(MAKE) build/fuzz-gc/fuzz_gc && \
+		build/fuzz-gc/fuzz_gc -max_total_time=$(TIME) -max_len=1500 -len_control=50 \
+			-timeout=30 -artifact_prefix=build/fuzz-gc/ -print_final_stats=1 $(FUZZ_FLAGS) \
+			build/fuzz-gc/corpus tests/fuzz/corpus-gc; \
+	else echo 'skipped: fuzz-gc needs clang'; fi
 
 lint:
 	@.ci/deps install lint
