@@ -6,6 +6,7 @@
  */
 #define GC_IMPL
 #include "gc/block.h"
+#include "gc/cycle.h"
 #include "gc/page.h"
 #include "gc/poison.h"
 #include "gc/sweep.h"
@@ -55,15 +56,26 @@ static size_t large_pages(size_t bytes)
     return (bytes + GRANULE + PAGE - 1) / PAGE;
 }
 
+/* At the limit, what a sweep has not come to yet may give room. */
+static uint32_t run_of_pages(struct gc_heap *heap, uint32_t n)
+{
+    uint32_t page = gc_page_alloc(heap, n, CHUNK_OF_RUNS);
+    if (page != NO_PAGE || heap->phase != GC_SWEEP)
+        return page;
+    struct gc_pause pause = gc_cycle_pause(heap);
+    while (page == NO_PAGE && gc_cycle_sweep_for_room(heap, &pause))
+        page = gc_page_alloc(heap, n, CHUNK_OF_RUNS);
+    gc_cycle_resume(heap, &pause);
+    return page;
+}
+
 /* The payload begins one granule into its run, behind the header. */
 static void *alloc_large(struct gc_heap *heap, int type, bool traced, size_t bytes)
 {
     if (bytes > heap->reserve)
         return at_limit(heap, bytes);
     uint32_t n = (uint32_t)large_pages(bytes);
-    uint32_t page = gc_page_alloc(heap, n, CHUNK_OF_RUNS);
-    while (page == NO_PAGE && gc_sweep_some(heap))
-        page = gc_page_alloc(heap, n, CHUNK_OF_RUNS);
+    uint32_t page = run_of_pages(heap, n);
     if (page == NO_PAGE)
         return at_limit(heap, bytes);
     heap->runs[page] = (struct run){ .pages = n,

@@ -10,11 +10,13 @@
  *   1 avail     holes, and, while a sweep is on, those that it finds in the next chunks
  *   2 sealed    holes, when they have become too large a part of the heap
  *   3 fresh     free pages
- *   4 sealed    holes, when the limit leaves nothing else
+ *   4 swept     at the limit: what the sweep has not come to yet
+ *   5 sealed    holes, when there is nothing else
  */
 #define GC_IMPL
 #include "gc/block.h"
 
+#include "gc/cycle.h"
 #include "gc/os.h"
 #include "gc/page.h"
 #include "gc/poison.h"
@@ -24,8 +26,13 @@
  * cheaper than doubling the heap. A child does not live that long, and does what it is
  * told. */
 enum { SEALED_PART = 4 };
-/* Chunks that one allocation sweeps before it takes fresh pages. */
-enum { SWEEP_AHEAD = 8 };
+/* What one allocation does for a hole before it takes fresh pages: a slice of the
+ * collector can wait, this cannot. */
+enum {
+    SWEEP_AHEAD = 8,  /* times it looks, */
+    SWEEP_BLOCKS = 8, /* sweeping so many blocks each time */
+    OPEN_TRIES = 16,  /* blocks whose holes may all be forbidden (reuse = page) */
+};
 
 unsigned gc_block_slots(const struct gc_heap *heap, unsigned class)
 {
@@ -200,9 +207,15 @@ void gc_block_unseal(struct gc_heap *heap)
 {
     for (unsigned i = 0; i < CLASSES * 2; i++) {
         struct block_list *from = &heap->sealed[i / 2][i % 2];
-        uint32_t block;
-        while ((block = pop(heap, from)) != NO_BLOCK)
-            push(heap, &heap->avail[i / 2][i % 2], block);
+        struct block_list *to = &heap->avail[i / 2][i % 2];
+        if (from->head == NO_BLOCK)
+            continue;
+        if (to->head == NO_BLOCK)
+            to->head = from->head;
+        else
+            heap->blocks[to->tail].next = from->head;
+        to->tail = from->tail;
+        from->head = NO_BLOCK;
     }
     heap->hole_bytes = 0;
 }
@@ -210,8 +223,10 @@ void gc_block_unseal(struct gc_heap *heap)
 static bool open_avail(struct gc_heap *heap, struct cursor *cursor, unsigned class,
                        bool traced)
 {
-    uint32_t block;
-    while ((block = pop(heap, &heap->avail[class][traced])) != NO_BLOCK) {
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        uint32_t block = pop(heap, &heap->avail[class][traced]);
+        if (block == NO_BLOCK)
+            return false;
         if (open_block(heap, cursor, class, block, false))
             return true;
         seal(heap, block); /* holes, but no whole page */
@@ -263,18 +278,22 @@ bool gc_block_refill(struct gc_heap *heap, unsigned class, bool traced)
     struct cursor *cursor = &heap->cursors[class][traced];
     if (next_word(heap, cursor, class) || open_avail(heap, cursor, class, traced))
         return true;
-    for (int i = 0; i < SWEEP_AHEAD && gc_sweep_some(heap); i++)
+    for (int i = 0; i < SWEEP_AHEAD && gc_sweep_some(heap, SWEEP_BLOCKS); i++)
         if (open_avail(heap, cursor, class, traced))
             return true;
     if (holes_are_many(heap) && open_sealed(heap, cursor, class, traced))
         return true;
     if (open_fresh(heap, cursor, class, traced))
         return true;
-    while (gc_sweep_some(heap))
-        if (open_avail(heap, cursor, class, traced) ||
-            open_fresh(heap, cursor, class, traced))
-            return true;
-    return open_sealed(heap, cursor, class, traced);
+    bool found = false;
+    if (heap->phase != GC_SWEEP)
+        return open_sealed(heap, cursor, class, traced);
+    struct gc_pause pause = gc_cycle_pause(heap);
+    while (!found && gc_cycle_sweep_for_room(heap, &pause))
+        found = open_avail(heap, cursor, class, traced) ||
+                open_fresh(heap, cursor, class, traced);
+    gc_cycle_resume(heap, &pause);
+    return found || open_sealed(heap, cursor, class, traced);
 }
 
 /* ---- after the sweep of a block ------------------------------------------ */

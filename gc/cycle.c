@@ -5,12 +5,16 @@
  *   MARK    traces what they reach                                -> FINISH
  *   FINISH  waits until no reader is left in an older epoch, then
  *           reads the pins, once, and traces what they reach      -> SWEEP
- *   SWEEP   frees what has no mark, chunk by chunk                -> IDLE
+ *   SWEEP   frees what has no mark, block by block                -> IDLE
  *
  * From IDLE to SWEEP new objects are born marked. A stop-the-world collector runs the
  * machine to the end at one safepoint, unless FINISH has to wait; the incremental one
  * works for a slice. It needs no barrier for objects that never change, and gc_store()
  * for those that do.
+ *
+ * A slice is made of steps. How much a step does follows from how long the last one
+ * took, so that a slice looks at the clock some 16 times whatever the machine and the
+ * objects are like, and it ends when there is no time for another such step (rule 13).
  */
 #define GC_IMPL
 #include "gc/cycle.h"
@@ -18,6 +22,7 @@
 #include <errno.h>
 
 #include "gc/block.h"
+#include "gc/decay.h"
 #include "gc/mark.h"
 #include "gc/os.h"
 #include "gc/pace.h"
@@ -27,8 +32,18 @@
 #include "gc/verify.h"
 
 enum {
-    STEP_BYTES = 16 << 10, /* traced between two looks at the clock */
-    REST = 4, /* without work due, slices take 1 / (1 + REST) of the time */
+    REST = 4,   /* without work due, slices take 1 / (1 + REST) of the time */
+    PINS = 256, /* read in one step */
+};
+
+/* Between these is what one step does: bytes to trace, blocks to sweep. */
+static const struct {
+    uint64_t least, most;
+} quanta[] = {
+    [GC_IDLE] = { 1, 1 },
+    [GC_MARK] = { 1 << 10, 64 << 10 },
+    [GC_FINISH] = { 1 << 10, 64 << 10 },
+    [GC_SWEEP] = { 1, 8 * CHUNK_BLOCKS },
 };
 
 enum outcome { MORE, BLOCKED, DONE };
@@ -53,21 +68,51 @@ void gc_cycle_pace(struct gc_heap *heap)
                             .min_heap = heap->config.min_heap_bytes,
                             .limit = heap->limit_pages * PAGE,
                             .percent = heap->config.percent };
+    uint64_t soft = heap->config.soft_limit_bytes;
     heap->goal = gc_pace_goal(&pace);
+    heap->soft = soft && soft < heap->goal;
+    if (heap->soft) {
+        pace.limit = soft;
+        heap->goal = gc_pace_goal(&pace);
+    }
+    heap->over = false;
+    heap->paced_live = heap->live_bytes;
     heap->trigger = heap->config.schedule == GC_STW
                         ? heap->goal
                         : gc_pace_trigger(&pace, heap->goal, heap->in_cycle_avg);
 }
 
-static void start(struct gc_heap *heap, enum gc_reason reason)
+void gc_cycle_init(struct gc_heap *heap)
 {
-    heap->reason = reason;
+    for (unsigned phase = GC_IDLE; phase <= GC_SWEEP; phase++)
+        heap->quantum[phase] = quanta[phase].least;
+    heap->decay_pages = 1;
+    gc_cycle_pace(heap);
+}
+
+/* One callback has allocated more than pacing could answer: it is counted. */
+static void note_overshoot(struct gc_heap *heap)
+{
+    struct gc_pace pace = { .live = heap->paced_live };
+    uint64_t over =
+        gc_pace_over(&pace, heap->goal, heap->live_bytes + heap->since_mark);
+    if (over && !heap->over)
+        heap->stats.overshoots++;
+    if (over)
+        heap->over = true;
+    if (over > heap->stats.overshoot_bytes)
+        heap->stats.overshoot_bytes = over;
+}
+
+static void start(struct gc_heap *heap)
+{
     heap->wanted = false;
-    heap->cycle_start_ns = now_ns(heap);
+    heap->cycle_start_ns = heap->slice_begin_ns;
     gc_mark_reset(heap);
     heap->mark_value = heap->mark_value == UINT8_MAX ? 1 : heap->mark_value + 1;
     heap->black = true;
     heap->pins_in = false;
+    heap->pin_seat = heap->pin_at = 0;
     heap->in_cycle = 0;
     heap->freed_in_cycle = 0;
     heap->runway = heap->goal > heap->live_bytes + heap->since_mark
@@ -92,7 +137,7 @@ static void end_mark(struct gc_heap *heap)
 static void end_sweep(struct gc_heap *heap)
 {
     GC_CHECK(heap->sweep_live == heap->marked_bytes);
-    uint64_t now = now_ns(heap), size = heap->live_bytes + heap->since_mark;
+    uint64_t now = now_ns(heap);
     heap->phase = GC_IDLE;
     if (heap->want_reason == GC_REASON_LIMIT)
         heap->wanted = false; /* this cycle was for it */
@@ -104,14 +149,21 @@ static void end_sweep(struct gc_heap *heap)
     heap->stats.freed_bytes += heap->freed_in_cycle;
     heap->stats.last_reason = heap->reason;
     heap->stats.last_marked_bytes = heap->marked_bytes;
-    if (size > heap->goal && size - heap->goal > heap->stats.overshoot_bytes)
-        heap->stats.overshoot_bytes = size - heap->goal;
     gc_cycle_pace(heap);
     gc_cycle_event(heap, GC_EVENT_SWEEP, now, 0, heap->freed_in_cycle);
     gc_cycle_event(heap, GC_EVENT_CYCLE_END, heap->cycle_start_ns, heap->cycle_ns,
                    heap->live_bytes);
     if (heap->config.verify)
         gc_verify_or_die(heap);
+}
+
+/* FINISH, once nobody is left in an older epoch. */
+static void finish(struct gc_heap *heap)
+{
+    if (!heap->pins_in)
+        heap->pins_in = gc_reader_mark_pins(heap, PINS);
+    else if (gc_mark_some(heap, heap->quantum[GC_FINISH]))
+        end_mark(heap);
 }
 
 /* One bounded piece of work. */
@@ -121,21 +173,16 @@ static enum outcome step(struct gc_heap *heap)
     case GC_IDLE:
         return DONE;
     case GC_MARK:
-        if (gc_mark_some(heap, STEP_BYTES))
+        if (gc_mark_some(heap, heap->quantum[GC_MARK]))
             heap->phase = GC_FINISH;
         return MORE;
     case GC_FINISH:
-        if (!heap->pins_in) {
-            if (!gc_reader_grace_over(heap))
-                return BLOCKED;
-            gc_reader_mark_pins(heap);
-            heap->pins_in = true;
-        }
-        if (gc_mark_some(heap, STEP_BYTES))
-            end_mark(heap);
+        if (!heap->pins_in && !gc_reader_grace_over(heap))
+            return BLOCKED;
+        finish(heap);
         return MORE;
     case GC_SWEEP:
-        if (!gc_sweep_some(heap))
+        if (!gc_sweep_some(heap, heap->quantum[GC_SWEEP]))
             end_sweep(heap);
         return MORE;
     }
@@ -143,36 +190,78 @@ static enum outcome step(struct gc_heap *heap)
     return DONE;
 }
 
+struct gc_pause gc_cycle_pause(struct gc_heap *heap)
+{
+    heap->slice_begin_ns = now_ns(heap);
+    return (struct gc_pause){ .begin_ns = heap->slice_begin_ns };
+}
+
+void gc_cycle_resume(struct gc_heap *heap, const struct gc_pause *pause)
+{
+    heap->slice_end_ns = now_ns(heap);
+    uint64_t took = heap->slice_end_ns - pause->begin_ns;
+    heap->stats.slices++;
+    heap->stats.pause_last_ns = took;
+    heap->stats.pause_total_ns += took;
+    if (took > heap->stats.pause_max_ns)
+        heap->stats.pause_max_ns = took;
+    gc_cycle_event(heap, GC_EVENT_SLICE, pause->begin_ns, took, heap->scanned_bytes);
+}
+
+bool gc_cycle_sweep_for_room(struct gc_heap *heap, const struct gc_pause *pause)
+{
+    if (heap->config.schedule == GC_INCREMENTAL &&
+        now_ns(heap) - pause->begin_ns >= heap->config.max_pause_ns)
+        return false;
+    return gc_sweep_some(heap, heap->quantum[GC_SWEEP]);
+}
+
+/* A step, and how much the next one of its kind shall do. Returns how long it took. */
+static uint64_t timed_step(struct gc_heap *heap, uint64_t *now, uint64_t budget_ns,
+                           enum outcome *ret_outcome)
+{
+    enum gc_phase phase = heap->phase;
+    *ret_outcome = step(heap);
+    uint64_t end = now_ns(heap), took = end - *now;
+    *now = end;
+    heap->quantum[phase] = gc_pace_quantum(heap->quantum[phase], took, budget_ns,
+                                           quanta[phase].least, quanta[phase].most);
+    return took;
+}
+
 /* One pause: works until the cycle is over, a reader holds it up, or time and work are
- * used up. */
+ * used up. In IDLE it begins a cycle. */
 static enum outcome slice(struct gc_heap *heap, uint64_t budget_ns, uint64_t work_bytes)
 {
-    uint64_t begin = now_ns(heap), now = begin;
-    uint64_t enough = heap->scanned_bytes + work_bytes;
+    struct gc_pause pause = gc_cycle_pause(heap);
+    uint64_t now = pause.begin_ns, took;
     enum outcome outcome;
     heap->busy = true;
-    heap->slice_begin_ns = begin;
-    if (work_bytes == UINT64_MAX)
-        enough = UINT64_MAX;
+    note_overshoot(heap);
+    if (heap->phase == GC_IDLE)
+        start(heap);
+    uint64_t enough =
+        work_bytes == UINT64_MAX ? UINT64_MAX : heap->scanned_bytes + work_bytes;
     do {
-        outcome = step(heap);
-        if (budget_ns == UINT64_MAX)
+        if (budget_ns == UINT64_MAX) {
+            outcome = step(heap);
             continue;
-        now = now_ns(heap);
-        if (now - begin >= budget_ns ||
+        }
+        took = timed_step(heap, &now, budget_ns, &outcome);
+        if (now - pause.begin_ns + took > budget_ns ||
             (heap->phase == GC_MARK && heap->scanned_bytes >= enough))
             break;
     } while (outcome == MORE);
     heap->busy = false;
-    now = now_ns(heap);
-    heap->slice_end_ns = now;
-    heap->stats.slices++;
-    heap->stats.pause_last_ns = now - begin;
-    heap->stats.pause_total_ns += now - begin;
-    if (now - begin > heap->stats.pause_max_ns)
-        heap->stats.pause_max_ns = now - begin;
-    gc_cycle_event(heap, GC_EVENT_SLICE, begin, now - begin, heap->scanned_bytes);
+    gc_cycle_resume(heap, &pause);
     return outcome;
+}
+
+/* At the limit, the soft one too, collections alternate with as much time for the
+ * owner, so that a heap that is full of live objects does not stop the program. */
+static bool has_rested(const struct gc_heap *heap)
+{
+    return now_ns(heap) - heap->cycle_end_ns >= heap->cycle_ns;
 }
 
 /* Whether a cycle should begin, and why. */
@@ -180,21 +269,20 @@ static bool is_due(const struct gc_heap *heap, enum gc_reason *ret_reason)
 {
     if (heap->wanted) {
         *ret_reason = heap->want_reason;
-        /* At the limit collections alternate with as much time for the owner, so that a
-         * heap that is full of live objects does not stop the program. */
-        return heap->want_reason != GC_REASON_LIMIT ||
-               now_ns(heap) - heap->cycle_end_ns >= heap->cycle_ns;
+        return heap->want_reason != GC_REASON_LIMIT || has_rested(heap);
     }
-    *ret_reason = heap->config.stress ? GC_REASON_STRESS : GC_REASON_GOAL;
+    *ret_reason = heap->config.stress ? GC_REASON_STRESS
+                  : heap->soft        ? GC_REASON_SOFT_LIMIT
+                                      : GC_REASON_GOAL;
     if (heap->config.stress)
         return heap->allocated;
-    return heap->live_bytes + heap->since_mark >= heap->trigger;
+    return heap->live_bytes + heap->since_mark >= heap->trigger &&
+           (!heap->soft || has_rested(heap));
 }
 
 static bool runs_to_the_end(const struct gc_heap *heap)
 {
-    return heap->config.schedule == GC_STW || heap->wanted ||
-           heap->reason == GC_REASON_LIMIT ||
+    return heap->config.schedule == GC_STW ||
            (heap->config.stress && heap->reason == GC_REASON_STRESS);
 }
 
@@ -206,29 +294,42 @@ static bool waits_for_readers(struct gc_heap *heap)
     return true;
 }
 
-void gc_safepoint(struct gc_heap *heap)
+/* A cycle is under way or begins with the next slice, and nobody holds it up. */
+static bool has_work(struct gc_heap *heap)
 {
     enum gc_reason reason;
-    if (!heap->owner)
-        return;
     GC_CHECK(!heap->busy);
     if (heap->phase == GC_IDLE) {
         if (!is_due(heap, &reason))
-            return;
-        start(heap, reason);
+            return false;
+        heap->reason = reason;
     }
     heap->allocated = false;
-    if (waits_for_readers(heap))
+    return !waits_for_readers(heap);
+}
+
+/* Somebody waits for this cycle: it works at each safepoint. */
+static bool is_urgent(const struct gc_heap *heap)
+{
+    return heap->wanted || heap->reason == GC_REASON_LIMIT || heap->phase == GC_IDLE;
+}
+
+void gc_safepoint(struct gc_heap *heap)
+{
+    if (!heap->owner || !has_work(heap))
         return;
     if (runs_to_the_end(heap)) {
         slice(heap, UINT64_MAX, UINT64_MAX);
         return;
     }
-    uint64_t work = gc_pace_work(heap->in_cycle, heap->runway, heap->scan_expected,
-                                 heap->scanned_bytes);
-    if (work == 0 &&
-        now_ns(heap) - heap->slice_end_ns < REST * heap->config.max_pause_ns)
-        return;
+    uint64_t work = UINT64_MAX;
+    if (!is_urgent(heap)) {
+        work = gc_pace_work(heap->in_cycle, heap->runway, heap->scan_expected,
+                            heap->scanned_bytes);
+        if (work == 0 &&
+            now_ns(heap) - heap->slice_end_ns < REST * heap->config.max_pause_ns)
+            return;
+    }
     slice(heap, heap->config.max_pause_ns, work ? work : UINT64_MAX);
 }
 
@@ -253,38 +354,23 @@ int gc_collect(struct gc_heap *heap, enum gc_reason reason)
         heap->want_reason = reason;
         return -EAGAIN;
     }
-    start(heap, reason);
+    heap->reason = reason;
     return run(heap) == BLOCKED ? -EAGAIN : 0;
-}
-
-static void decay(struct gc_heap *heap)
-{
-    if (heap->config.decay_ns < 0 || heap->dirty_pages == 0)
-        return;
-    uint64_t begin = now_ns(heap), age = (uint64_t)heap->config.decay_ns;
-    if (begin - heap->decayed_ns < age / 4)
-        return;
-    heap->decayed_ns = begin;
-    uint64_t bytes = gc_page_decay(heap, age);
-    if (bytes)
-        gc_cycle_event(heap, GC_EVENT_DECAY, begin, now_ns(heap) - begin, bytes);
 }
 
 bool gc_step(struct gc_heap *heap, uint64_t budget_ns)
 {
-    enum gc_reason reason;
     if (!heap->owner)
         return false;
-    GC_CHECK(!heap->busy);
-    decay(heap);
-    if (heap->phase == GC_IDLE) {
-        if (!is_due(heap, &reason))
-            return false;
-        start(heap, reason);
-    }
-    heap->allocated = false;
-    if (!waits_for_readers(heap))
-        slice(heap, runs_to_the_end(heap) ? UINT64_MAX : budget_ns, UINT64_MAX);
+    uint64_t begin = now_ns(heap);
+    gc_decay_some(heap, budget_ns);
+    uint64_t used = now_ns(heap) - begin;
+    if (has_work(heap))
+        slice(heap,
+              runs_to_the_end(heap) ? UINT64_MAX
+              : budget_ns > used    ? budget_ns - used
+                                    : 0,
+              UINT64_MAX);
     return heap->phase != GC_IDLE;
 }
 

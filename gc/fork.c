@@ -20,6 +20,7 @@
 
 #include "gc/block.h"
 #include "gc/cycle.h"
+#include "gc/decay.h"
 #include "gc/os.h"
 #include "gc/page.h"
 #include "gc/reader.h"
@@ -37,7 +38,7 @@ void gc_fork_prepare(struct gc_heap *heap)
             gc_block_drop_cursors(heap);
             if (heap->config.reuse == GC_REUSE_NONE)
                 gc_block_seal_all(heap);
-            given_back = gc_page_decay(heap, 0);
+            given_back = gc_decay_all(heap);
         }
     }
     heap->stats.forks++;
@@ -73,6 +74,7 @@ static int become_reader(struct gc_heap *heap)
     heap->runs = NULL;
     heap->chunks = NULL;
     heap->summaries = NULL;
+    heap->groups = NULL;
     heap->stack = NULL;
     return 0;
 }

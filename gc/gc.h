@@ -63,7 +63,14 @@ enum gc_thp { GC_THP_DEFAULT, GC_THP_NEVER, GC_THP_ALWAYS };
 enum gc_after_fork { GC_INHERIT, GC_ARENA };
 enum gc_phase { GC_IDLE, GC_MARK, GC_FINISH, GC_SWEEP };
 
-enum gc_reason { GC_REASON_GOAL, GC_REASON_LIMIT, GC_REASON_ASKED, GC_REASON_STRESS };
+/* Why a cycle ran. */
+enum gc_reason {
+    GC_REASON_GOAL,       /* live has grown by percent */
+    GC_REASON_LIMIT,      /* gc_alloc() found no room */
+    GC_REASON_ASKED,      /* gc_collect() */
+    GC_REASON_STRESS,     /* config.stress */
+    GC_REASON_SOFT_LIMIT, /* live has come near soft_limit_bytes */
+};
 const char *gc_reason_name(enum gc_reason reason);
 const char *gc_phase_name(enum gc_phase phase);
 
@@ -92,6 +99,8 @@ struct gc_config {
     size_t limit_bytes;       /* hard limit of pages in use; 0: reserve_bytes */
     size_t arena_limit_bytes; /* the same for what a child adds to a frozen heap; 0: as
                                  above */
+    size_t soft_limit_bytes;  /* collect so that live stays below; refuses nothing. 0:
+                                 none */
     size_t min_heap_bytes;    /* no collection below this; 0: 4 MiB */
     unsigned percent;         /* collect when live has grown by this much; 0: 100 */
     uint64_t max_pause_ns;    /* slice of the incremental collector; 0: 1 ms */
@@ -252,6 +261,7 @@ struct gc_stats {
     uint64_t cycles;
     uint64_t slices; /* = pauses */
     uint64_t pause_last_ns, pause_max_ns, pause_total_ns;
+    uint64_t overshoots;        /* goals missed: one callback allocated too much */
     uint64_t overshoot_bytes;   /* most that live went over the goal */
     uint64_t grace_waits;       /* safepoints at which a reader held a cycle back */
     uint64_t mark_overflows;    /* mark stack ran full; cost time, lost nothing */
@@ -300,6 +310,7 @@ struct gc_reader {
     struct gc_heap *heap;
     unsigned number;
     unsigned pins_max, pins_used;
+    unsigned pins_high;  /* no pin from here on was ever used */
     uint32_t *free_pins; /* a stack of numbers; process-private */
     _Atomic uintptr_t *pins;
 };

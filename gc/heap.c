@@ -7,8 +7,8 @@
  *   4 gone     gc_free()        all memory is returned; children have their own
  *
  * Memory: one reservation for objects, one table each for allocation bits, marks,
- * blocks, runs, chunks and summaries, the mark stack, the readers' control page, and
- * this struct.
+ * blocks, runs, chunks, summaries and groups, the mark stack, the readers' control
+ * page, and this struct.
  */
 #define GC_IMPL
 #include <errno.h>
@@ -75,6 +75,12 @@ static const char *refuse(const struct gc_config *c)
     return NULL;
 }
 
+static size_t group_bytes(const struct gc_heap *heap)
+{
+    size_t chunks = heap->reserve >> CHUNK_SHIFT;
+    return (chunks + GROUP_CHUNKS - 1) / GROUP_CHUNKS * sizeof(struct group);
+}
+
 static const char *map_tables(struct gc_heap *heap)
 {
     /* Marks mean nothing to a child; the rest means something if the heap becomes its
@@ -90,9 +96,10 @@ static const char *map_tables(struct gc_heap *heap)
     size_t chunks = heap->reserve >> CHUNK_SHIFT;
     heap->chunks = gc_os_table(chunks * sizeof(struct chunk), copy);
     heap->summaries = gc_os_table(chunks * sizeof(struct summary), copy);
+    heap->groups = gc_os_table(group_bytes(heap), copy);
     heap->stack = gc_os_table(heap->stack_max * sizeof *heap->stack, wipe);
     return heap->alloc && heap->marks && heap->blocks && heap->runs && heap->chunks &&
-                   heap->summaries && heap->stack
+                   heap->summaries && heap->groups && heap->stack
                ? NULL
                : "could not map the side tables";
 }
@@ -106,6 +113,7 @@ static void unmap_tables(struct gc_heap *heap)
     gc_os_unmap(heap->runs, (heap->reserve >> PAGE_SHIFT) * sizeof(struct run));
     gc_os_unmap(heap->chunks, chunks * sizeof(struct chunk));
     gc_os_unmap(heap->summaries, chunks * sizeof(struct summary));
+    gc_os_unmap(heap->groups, group_bytes(heap));
     gc_os_unmap(heap->stack, heap->stack_max * sizeof *heap->stack);
 }
 
@@ -152,7 +160,7 @@ struct gc_heap *gc_new(const struct gc_config *config, const char **ret_why)
         why = "could not make the seats of the readers";
         goto fail;
     }
-    gc_cycle_pace(heap);
+    gc_cycle_init(heap);
     return heap;
 fail:
     if (ret_why)

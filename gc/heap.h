@@ -19,6 +19,7 @@ struct gc_heap {
     struct run *runs;          /* per page */
     struct chunk *chunks;      /* per chunk */
     struct summary *summaries; /* per chunk */
+    struct group *groups;      /* per GROUP_CHUNKS chunks */
     int ro_fd;                 /* shared: read-only descriptor of the memfd, or -1 */
     const struct gc_type *types[TYPES];
     unsigned n_types;
@@ -43,7 +44,10 @@ struct gc_heap {
     uint64_t frozen_pages;
     uint64_t n_blocks, n_runs;
     uint64_t dirty_pages;
-    uint64_t hole_bytes; /* in sealed blocks, as of the last sweep */
+    bool decaying;        /* a walk of decay is under way */
+    uint32_t decay_chunk; /* where it goes on */
+    uint64_t decay_pages; /* that decay gives back between two looks at the clock */
+    uint64_t hole_bytes;  /* in sealed blocks, as of the last sweep */
     struct cursor cursors[CLASSES][2];
     struct block_list avail[CLASSES][2];
     struct block_list sealed[CLASSES][2];
@@ -61,10 +65,11 @@ struct gc_heap {
     /* the collector */
     enum gc_phase phase;
     enum gc_reason reason;
-    bool black;   /* new objects are born marked */
-    bool wanted;  /* collect at the next safepoint, for want_reason */
-    bool pins_in; /* FINISH: pins have been scanned */
-    bool busy;    /* inside the collector: user code must not come back */
+    bool black;                /* new objects are born marked */
+    bool wanted;               /* collect at the next safepoint, for want_reason */
+    bool pins_in;              /* FINISH: pins have been scanned */
+    unsigned pin_seat, pin_at; /* FINISH: the pin to be read next */
+    bool busy;                 /* inside the collector: user code must not come back */
     enum gc_reason want_reason;
     uint8_t mark_value;
     struct gc_visitor marker;
@@ -72,9 +77,14 @@ struct gc_heap {
     size_t stack_n, stack_max;
     uintptr_t ring[RING];
     unsigned ring_at;
-    bool overflow;
-    uint32_t rescan_chunk;
-    uint32_t sweep_chunk;
+    uintptr_t tracing;     /* the object whose trace() runs */
+    uint32_t rescans;      /* blocks that are flagged */
+    uint32_t rescan_block; /* where the search for them goes on */
+    unsigned rescan_word;  /* in that block, if rescan_open */
+    bool rescan_open;
+    uint32_t sweep_block; /* the block that is swept next */
+    uint32_t sweep_purge; /* decay = 0: the chunk whose free pages go back first */
+    uint64_t quantum[GC_SWEEP + 1]; /* work of one step, by phase (gc_pace_quantum()) */
     uint64_t cycle_start_ns, cycle_end_ns, cycle_ns;
     uint64_t marked_bytes, scanned_bytes; /* this cycle */
     uint64_t freed_in_cycle;
@@ -88,7 +98,10 @@ struct gc_heap {
     uint64_t scan_expected; /* traced bytes that the last cycle met */
     uint64_t in_cycle_avg;  /* allocated while a cycle runs, moving average */
     uint64_t goal, trigger;
-    uint64_t runway; /* to the goal, when this cycle began */
+    uint64_t paced_live; /* live_bytes when the goal was set */
+    bool soft;           /* the goal is what it is because of the soft limit */
+    bool over;           /* live has been over the goal since it was set */
+    uint64_t runway;     /* to the goal, when this cycle began */
     uint64_t slice_begin_ns, slice_end_ns, decayed_ns;
     bool allocated; /* since the last safepoint */
 

@@ -32,6 +32,7 @@ enum {
     BLOCK_PAGES = BLOCK / PAGE,
     BLOCK_WORDS = BLOCK / GRANULE / 64, /* words of a bitmap */
     CHUNK_WORDS = CHUNK_PAGES / 64,     /* words of a page bitmap */
+    GROUP_CHUNKS = 64,
     HEADER = 8,
     SMALL_MAX = 8192 - HEADER, /* payload of the largest class */
     CLASSES = 32,
@@ -49,7 +50,7 @@ struct header {
 _Static_assert(sizeof(struct header) == HEADER, "a header is 8 bytes");
 enum { HEADER_MAGIC = 0xc5, POISON = 0xdb };
 
-enum chunk_kind { CHUNK_FREE, CHUNK_OF_BLOCKS, CHUNK_OF_RUNS };
+enum chunk_kind { CHUNK_FREE, CHUNK_OF_BLOCKS, CHUNK_OF_RUNS, CHUNK_KINDS };
 
 /* Dense, because a search for room walks it. */
 struct summary {
@@ -59,10 +60,20 @@ struct summary {
     uint8_t spare;
 };
 
+/* What a search for room finds in GROUP_CHUNKS neighbouring chunks, at most: bounds
+ * that what becomes free raises, and a search that finds less lowers. */
+struct group {
+    uint16_t
+        longest[CHUNK_KINDS]; /* of the chunks of that kind; FREE: all pages or 0 */
+    bool dirty;               /* some chunk may have dirty pages */
+    uint8_t spare;
+};
+
 struct chunk {
     uint64_t free[CHUNK_WORDS];  /* page is in no block and no run */
     uint64_t dirty[CHUNK_WORDS]; /* free, and the kernel may still hold memory for it */
-    uint64_t freed_ns;           /* when the last page became dirty */
+    uint64_t young[CHUNK_WORDS]; /* those of the dirty ones whose age is young_ns */
+    uint64_t old_ns, young_ns;   /* when the last of the old, the young became dirty */
 };
 
 enum block_use { BLOCK_UNUSED, BLOCK_OF_SLOTS, BLOCK_OF_RUNS };

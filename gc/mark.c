@@ -7,6 +7,10 @@
  * full stays marked, its block is flagged, and all marked objects of flagged blocks are
  * traced again once the stack is empty. That ends, because only an object that was just
  * marked can fall off (rule 6).
+ *
+ * A long array goes on the stack as a piece of work of its own, from which a little is
+ * taken at a time. If the stack is full its object is flagged in the same way; when
+ * that is traced again the stack is empty, and has room for it.
  */
 #define GC_IMPL
 #include "gc/mark.h"
@@ -15,14 +19,21 @@
 
 #include "gc/page.h"
 
-enum { ARRAY_PIECE = 512 };
+enum {
+    ARRAY_PIECE = 128,
+    RESCAN_LOOK = 256, /* blocks that are looked at for a flag in one go */
+};
 
 void gc_mark_reset(struct gc_heap *heap)
 {
+    for (uint32_t b = 0; heap->rescans && b < heap->chunks_used * CHUNK_BLOCKS; b++) {
+        heap->rescans -= heap->blocks[b].rescan;
+        heap->blocks[b].rescan = false;
+    }
     heap->stack_n = 0;
     memset(heap->ring, 0, sizeof heap->ring);
-    heap->overflow = false;
-    heap->rescan_chunk = 0;
+    heap->rescan_block = 0;
+    heap->rescan_open = false;
     heap->marked_bytes = heap->scanned_bytes = 0;
 }
 
@@ -50,19 +61,26 @@ static bool set_mark(struct gc_heap *heap, uintptr_t addr)
     return true;
 }
 
-static void push(struct gc_heap *heap, uintptr_t addr)
+/* The object will be traced (again) when the stack is empty. */
+static void flag(struct gc_heap *heap, uintptr_t addr)
 {
-    if (heap->stack_n < heap->stack_max) {
-        heap->stack[heap->stack_n++] = (struct mark_entry){ .addr = addr };
-        return;
-    }
     struct block *block = &heap->blocks[(addr - heap->base) >> BLOCK_SHIFT];
     if (block->use == BLOCK_OF_RUNS)
         heap->runs[(addr - heap->base) >> PAGE_SHIFT].rescan = true;
-    block->rescan = true;
-    if (!heap->overflow)
+    if (block->rescan)
+        return;
+    if (!heap->rescans)
         heap->stats.mark_overflows++;
-    heap->overflow = true;
+    block->rescan = true;
+    heap->rescans++;
+}
+
+static void push(struct gc_heap *heap, uintptr_t addr)
+{
+    if (heap->stack_n < heap->stack_max)
+        heap->stack[heap->stack_n++] = (struct mark_entry){ .addr = addr };
+    else
+        flag(heap, addr);
 }
 
 static void mark_one(struct gc_heap *heap, uintptr_t addr)
@@ -111,18 +129,26 @@ void gc_visit(struct gc_visitor *v, const void *ref)
 void gc_visit_array(struct gc_visitor *v, const void *const *refs, size_t n)
 {
     struct gc_heap *heap = v->heap;
-    if (!v->edge && n > ARRAY_PIECE && heap->stack_n < heap->stack_max) {
-        heap->stack[heap->stack_n++] =
-            (struct mark_entry){ .addr = (uintptr_t)refs, .refs = n };
+    if (v->edge || n <= ARRAY_PIECE) {
+        for (size_t i = 0; i < n; i++)
+            gc_visit(v, refs[i]);
         return;
     }
-    for (size_t i = 0; i < n; i++)
-        gc_visit(v, refs[i]);
+    /* It is read later: it has to be a part of the object that is traced. */
+    GC_CHECK((uintptr_t)refs >= heap->tracing &&
+             (uintptr_t)(refs + n) <=
+                 heap->tracing + header_size(header_of((const void *)heap->tracing)));
+    if (heap->stack_n < heap->stack_max)
+        heap->stack[heap->stack_n++] =
+            (struct mark_entry){ .addr = (uintptr_t)refs, .refs = n };
+    else
+        flag(heap, heap->tracing);
 }
 
 static size_t trace(struct gc_heap *heap, uintptr_t addr)
 {
     const struct header *h = header_of((const void *)addr);
+    heap->tracing = addr;
     heap->types[h->type]->trace((const void *)addr, &heap->marker);
     return (size_t)header_size(h) + HEADER;
 }
@@ -152,60 +178,78 @@ static void flush_ring(struct gc_heap *heap)
 
 /* ---- after an overflow --------------------------------------------------- */
 
-static void rescan_block(struct gc_heap *heap, uint32_t block)
+/* Traces the marked objects in one word of a block's bitmap. */
+static size_t rescan_word(struct gc_heap *heap, uint32_t block, unsigned w)
 {
-    heap->blocks[block].rescan = false;
     bool runs = heap->blocks[block].use == BLOCK_OF_RUNS;
-    const uint64_t *alloc = block_words(heap->alloc, block);
-    for (unsigned w = 0; w < BLOCK_WORDS; w++)
-        for (uint64_t bits = alloc[w]; bits; bits &= bits - 1) {
-            uintptr_t addr = block_addr(heap, block) +
-                             (w * 64 + (unsigned)__builtin_ctzll(bits)) * GRANULE;
-            struct run *run = &heap->runs[(addr - heap->base) >> PAGE_SHIFT];
-            if (runs && !run->rescan)
-                continue;
-            if (runs)
-                run->rescan = false;
-            if (gc_mark_is_marked(heap, addr))
-                heap->scanned_bytes += trace(heap, addr);
-        }
+    uint64_t bits = block_words(heap->alloc, block)[w];
+    size_t traced = 0;
+    for (; bits; bits &= bits - 1) {
+        uintptr_t addr = block_addr(heap, block) +
+                         (w * 64 + (unsigned)__builtin_ctzll(bits)) * GRANULE;
+        struct run *run = &heap->runs[(addr - heap->base) >> PAGE_SHIFT];
+        if (runs && !run->rescan)
+            continue;
+        if (runs)
+            run->rescan = false;
+        if (gc_mark_is_marked(heap, addr))
+            traced += trace(heap, addr);
+    }
+    return traced;
 }
 
-/* One flagged block; false when there is none. */
+/* Moves rescan_block to the next flagged block and opens it, if one is near. */
+static void find_flagged(struct gc_heap *heap)
+{
+    uint32_t all = heap->chunks_used * CHUNK_BLOCKS;
+    for (unsigned i = 0; i < RESCAN_LOOK; i++) {
+        if (++heap->rescan_block >= all)
+            heap->rescan_block = 0;
+        struct block *block = &heap->blocks[heap->rescan_block];
+        if (!block->rescan)
+            continue;
+        /* Before its objects are traced: they may flag it once more. */
+        block->rescan = false;
+        heap->rescans--;
+        heap->rescan_open = true;
+        heap->rescan_word = 0;
+        return;
+    }
+}
+
+/* A little of the work of an overflow, adding what was traced; false when none is left.
+ */
 static bool rescan_some(struct gc_heap *heap)
 {
-    if (!heap->overflow)
+    if (!heap->rescan_open && !heap->rescans)
         return false;
-    for (; heap->rescan_chunk < heap->chunks_used; heap->rescan_chunk++)
-        for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
-            uint32_t block = heap->rescan_chunk * CHUNK_BLOCKS + i;
-            if (!heap->blocks[block].rescan)
-                continue;
-            rescan_block(heap, block);
-            return true;
-        }
-    /* Blocks before the cursor may have been flagged since: once more, until a whole
-     * walk finds none. */
-    heap->rescan_chunk = 0;
-    heap->overflow = false;
-    for (uint32_t block = 0; block < heap->chunks_used * CHUNK_BLOCKS; block++)
-        heap->overflow |= heap->blocks[block].rescan;
-    return heap->overflow;
+    if (!heap->rescan_open) {
+        find_flagged(heap);
+        return true;
+    }
+    heap->scanned_bytes += rescan_word(heap, heap->rescan_block, heap->rescan_word++);
+    if (heap->rescan_word == BLOCK_WORDS)
+        heap->rescan_open = false;
+    return true;
 }
 
+/* Work is counted in bytes of objects; what flags need counts as some of them. */
 bool gc_mark_some(struct gc_heap *heap, size_t bytes)
 {
-    uint64_t enough = heap->scanned_bytes + bytes;
-    while (heap->scanned_bytes < enough) {
+    for (size_t done = 0; done < bytes;) {
+        uint64_t before = heap->scanned_bytes;
         if (heap->stack_n == 0)
             flush_ring(heap);
         if (heap->stack_n) {
             struct mark_entry entry = heap->stack[--heap->stack_n];
             heap->scanned_bytes +=
                 entry.refs ? trace_piece(heap, entry) : trace(heap, entry.addr);
-        } else if (!rescan_some(heap)) {
+        } else if (rescan_some(heap)) {
+            done += RESCAN_LOOK;
+        } else {
             return true;
         }
+        done += heap->scanned_bytes - before;
     }
     return false;
 }
@@ -222,7 +266,7 @@ void gc_mark_roots(struct gc_heap *heap)
         return;
     for (unsigned seat = 0; seat < heap->config.readers; seat++) {
         const struct gc_reader *reader = heap->readers[seat];
-        for (unsigned i = 0; reader && i < reader->pins_max; i++)
+        for (unsigned i = 0; reader && i < reader->pins_high; i++)
             gc_visit(v, (const void *)atomic_load_explicit(&reader->pins[i],
                                                            memory_order_relaxed));
     }

@@ -11,7 +11,7 @@
 struct gc_pace {
     uint64_t live;     /* bytes that the last cycle left */
     uint64_t min_heap; /* never collect below this */
-    uint64_t limit;
+    uint64_t limit;    /* the goal is not above it, if live leaves room below */
     unsigned percent;
 };
 
@@ -24,5 +24,13 @@ uint64_t gc_pace_trigger(const struct gc_pace *pace, uint64_t goal, uint64_t in_
  * `expected` bytes are traced. */
 uint64_t gc_pace_work(uint64_t allocated, uint64_t runway, uint64_t expected,
                       uint64_t done);
+
+/* Bytes by which a heap of this size is over its goal; 0 also for the little that one
+ * callback may add to a goal that was met. */
+uint64_t gc_pace_over(const struct gc_pace *pace, uint64_t goal, uint64_t size);
+/* Work up to the next look at the clock, when the last piece of it was `quantum` and
+ * took took_ns: some 16 pieces fill the budget. */
+uint64_t gc_pace_quantum(uint64_t quantum, uint64_t took_ns, uint64_t budget_ns,
+                         uint64_t least, uint64_t most);
 
 #endif

@@ -5,11 +5,13 @@
  * between large ones; it is free for either when all its pages are. A run longer than a
  * chunk takes whole chunks and the first pages of the one after. Search is first fit
  * from the low end: what is free gathers at the high end, where whole chunks become
- * empty and go back to the kernel.
+ * empty and go back to the kernel. It goes by groups of chunks, so that an allocation
+ * in a heap of many GiB does not walk all of them.
  *
- * A free page is dirty while the kernel may still hold memory for it. After a fork a
- * dirty page may also be somebody else's: it is given back before it is written again,
- * which makes the write a fresh zero page instead of a copy of dead bytes (rule 8).
+ * A free page is dirty while the kernel may still hold memory for it (decay.c). After a
+ * fork a dirty page may also be somebody else's: it is given back before it is written
+ * again, which makes the write a fresh zero page instead of a copy of dead bytes
+ * (rule 8).
  */
 #define GC_IMPL
 #include "gc/page.h"
@@ -32,7 +34,7 @@ unsigned gc_page_next(const uint64_t *bits, unsigned from, bool set)
     return CHUNK_PAGES;
 }
 
-static void set_bits(uint64_t *bits, unsigned from, unsigned n, bool on)
+void gc_page_set(uint64_t *bits, unsigned from, unsigned n, bool on)
 {
     while (n) {
         unsigned bit = from % 64, take = 64 - bit < n ? 64 - bit : n;
@@ -81,7 +83,7 @@ static unsigned find_block(const struct chunk *chunk)
     return CHUNK_PAGES;
 }
 
-static unsigned measure(const struct chunk *chunk, enum chunk_kind kind)
+unsigned gc_page_longest(const struct chunk *chunk, enum chunk_kind kind)
 {
     unsigned longest = 0;
     if (kind != CHUNK_OF_BLOCKS) {
@@ -93,24 +95,13 @@ static unsigned measure(const struct chunk *chunk, enum chunk_kind kind)
     return longest;
 }
 
-uint64_t gc_page_purge(struct gc_heap *heap, uint32_t c)
+/* What became free in chunk c can be found. */
+static void raise_group(struct gc_heap *heap, uint32_t c)
 {
-    struct chunk *chunk = &heap->chunks[c];
-    uint64_t bytes = 0;
-    unsigned at = 0;
-    while ((at = gc_page_next(chunk->dirty, at, true)) < CHUNK_PAGES) {
-        unsigned end = gc_page_next(chunk->dirty, at, false);
-        uintptr_t addr = chunk_addr(heap, c) + (uintptr_t)at * PAGE;
-        size_t n = (size_t)(end - at) * PAGE;
-        if (gc_os_purge(addr, n, heap->config.shared))
-            break; /* the pages stay dirty, and are tried again */
-        set_bits(chunk->dirty, at, end - at, false);
-        heap->dirty_pages -= end - at;
-        bytes += n;
-        at = end;
-    }
-    heap->stats.decayed_bytes += bytes;
-    return bytes;
+    const struct summary *s = &heap->summaries[c];
+    uint16_t *longest = &heap->groups[c / GROUP_CHUNKS].longest[s->kind];
+    if (*longest < s->longest)
+        *longest = s->longest;
 }
 
 /* Pages [at, at + n) of one chunk leave the pool. */
@@ -120,21 +111,21 @@ static void take(struct gc_heap *heap, uint32_t c, unsigned at, unsigned n,
     struct chunk *chunk = &heap->chunks[c];
     uint64_t used[CHUNK_WORDS] = { 0 };
     unsigned dirty = 0;
-    set_bits(used, at, n, true);
+    gc_page_set(used, at, n, true);
     for (unsigned w = 0; w < CHUNK_WORDS; w++)
         dirty += (unsigned)__builtin_popcountll(chunk->dirty[w] & used[w]);
     if (dirty && heap->sharing)
         (void)gc_os_purge(chunk_addr(heap, c) + (uintptr_t)at * PAGE, (size_t)n * PAGE,
                           heap->config.shared);
-    set_bits(chunk->dirty, at, n, false);
+    gc_page_set(chunk->dirty, at, n, false);
+    gc_page_set(chunk->young, at, n, false);
     heap->dirty_pages -= dirty;
-    set_bits(chunk->free, at, n, false);
+    gc_page_set(chunk->free, at, n, false);
     struct summary *s = &heap->summaries[c];
-    if (kind == CHUNK_OF_BLOCKS)
+    if (kind == CHUNK_OF_BLOCKS || s->kind == CHUNK_FREE)
         s->longest = (uint16_t)(s->longest - n);
-    else if (s->kind == CHUNK_FREE)
-        s->longest = (uint16_t)measure(chunk, kind);
     s->kind = (uint8_t)kind;
+    raise_group(heap, c);
     heap->held_pages += n;
 }
 
@@ -165,66 +156,101 @@ static uint32_t grow(struct gc_heap *heap, uint32_t n)
         memset(heap->chunks[c].free, 0xff, sizeof heap->chunks[c].free);
         heap->summaries[c] =
             (struct summary){ .longest = CHUNK_PAGES, .kind = CHUNK_FREE };
+        raise_group(heap, c);
     }
     heap->chunks_used = first + n;
     return first;
 }
 
+static unsigned find_room(struct gc_heap *heap, uint32_t c, uint32_t n,
+                          enum chunk_kind kind)
+{
+    struct summary *s = &heap->summaries[c];
+    if (s->kind != kind || s->longest < n)
+        return CHUNK_PAGES;
+    unsigned longest = s->longest;
+    unsigned at = kind == CHUNK_OF_BLOCKS ? find_block(&heap->chunks[c])
+                                          : find_run(&heap->chunks[c], n, &longest);
+    if (at == CHUNK_PAGES)
+        s->longest = (uint16_t)longest;
+    return at;
+}
+
+/* The first place in a group; otherwise the bound of the group becomes exact. */
+static uint32_t search_group(struct gc_heap *heap, uint32_t g, uint32_t n,
+                             enum chunk_kind kind)
+{
+    uint32_t c = g * GROUP_CHUNKS, end = c + GROUP_CHUNKS;
+    uint16_t longest = 0;
+    for (c = c < heap->first_chunk ? heap->first_chunk : c;
+         c < end && c < heap->chunks_used; c++) {
+        unsigned at = find_room(heap, c, n, kind);
+        if (at < CHUNK_PAGES)
+            return c * CHUNK_PAGES + at;
+        if (heap->summaries[c].kind == kind && heap->summaries[c].longest > longest)
+            longest = heap->summaries[c].longest;
+    }
+    heap->groups[g].longest[kind] = longest;
+    return NO_PAGE;
+}
+
+/* First fit among the chunks of one kind. */
+static uint32_t search(struct gc_heap *heap, uint32_t n, enum chunk_kind kind)
+{
+    uint32_t g = heap->first_chunk / GROUP_CHUNKS;
+    for (; g * GROUP_CHUNKS < heap->chunks_used; g++) {
+        if (heap->groups[g].longest[kind] < n)
+            continue;
+        uint32_t page = search_group(heap, g, n, kind);
+        if (page != NO_PAGE)
+            return page;
+    }
+    return NO_PAGE;
+}
+
 /* A place in a chunk of this kind, best a used one; grows the prefix at need. */
 static uint32_t alloc_within(struct gc_heap *heap, uint32_t n, enum chunk_kind kind)
 {
-    uint32_t empty = NO_PAGE;
-    for (uint32_t c = heap->first_chunk; c < heap->chunks_used; c++) {
-        struct summary *s = &heap->summaries[c];
-        if (s->kind == CHUNK_FREE && empty == NO_PAGE)
-            empty = c;
-        if (s->kind != kind || s->longest < n)
-            continue;
-        unsigned longest = s->longest;
-        unsigned at = kind == CHUNK_OF_BLOCKS ? find_block(&heap->chunks[c])
-                                              : find_run(&heap->chunks[c], n, &longest);
-        if (at == CHUNK_PAGES) {
-            s->longest = (uint16_t)longest;
-            continue;
-        }
-        take(heap, c, at, n, kind);
-        return c * CHUNK_PAGES + at;
+    uint32_t page = search(heap, n, kind);
+    if (page == NO_PAGE)
+        page = search(heap, CHUNK_PAGES, CHUNK_FREE);
+    if (page == NO_PAGE) {
+        uint32_t c = grow(heap, 1);
+        if (c == NO_PAGE)
+            return NO_PAGE;
+        page = c * CHUNK_PAGES;
     }
-    if (empty == NO_PAGE)
-        empty = grow(heap, 1);
-    if (empty == NO_PAGE)
-        return NO_PAGE;
-    take(heap, empty, 0, n, kind);
-    return empty * CHUNK_PAGES;
+    take(heap, page / CHUNK_PAGES, page % CHUNK_PAGES, n, kind);
+    return page;
 }
 
-/* Whether a run may begin with chunk c: whole empty chunks, then room for the rest. */
-static bool fits_across(const struct gc_heap *heap, uint32_t c, uint32_t n)
+static bool begins_free(const struct gc_heap *heap, uint32_t c, unsigned n)
 {
-    for (; n >= CHUNK_PAGES; n -= CHUNK_PAGES, c++)
-        if (c >= heap->chunks_used || heap->summaries[c].kind != CHUNK_FREE)
-            return false;
-    if (n == 0)
-        return true;
-    return c < heap->chunks_used && heap->summaries[c].kind != CHUNK_OF_BLOCKS &&
-           gc_page_next(heap->chunks[c].free, 0, false) >= n;
+    return n == 0 || (heap->summaries[c].kind != CHUNK_OF_BLOCKS &&
+                      gc_page_next(heap->chunks[c].free, 0, false) >= n);
 }
 
+/* A run over several chunks: empty ones, and the first pages of the one after. Looks at
+ * each summary once, which is little beside the faults on what it finds. */
 static uint32_t alloc_across(struct gc_heap *heap, uint32_t n)
 {
-    uint32_t c = heap->first_chunk;
-    while (c < heap->chunks_used && !fits_across(heap, c, n))
-        c++;
-    if (c >= heap->chunks_used)
-        c = grow(heap, (n + CHUNK_PAGES - 1) / CHUNK_PAGES);
-    if (c == NO_PAGE)
+    uint32_t whole = n / CHUNK_PAGES, all = (n + CHUNK_PAGES - 1) / CHUNK_PAGES;
+    uint32_t c = heap->first_chunk, empty = 0; /* in a row, up to c */
+    for (; c < heap->chunks_used; c++) {
+        if (empty >= whole && begins_free(heap, c, n % CHUNK_PAGES))
+            break;
+        empty = heap->summaries[c].kind == CHUNK_FREE ? empty + 1 : 0;
+    }
+    uint32_t first = c - (empty < whole ? empty : whole);
+    if (c == heap->chunks_used && c - first < all &&
+        grow(heap, all - (c - first)) == NO_PAGE)
         return NO_PAGE;
-    for (uint32_t i = c, left = n; left; i++) {
+    for (uint32_t i = first, left = n; left; i++) {
         unsigned part = left < CHUNK_PAGES ? left : CHUNK_PAGES;
         take(heap, i, 0, part, CHUNK_OF_RUNS);
         left -= part;
     }
-    return c * CHUNK_PAGES;
+    return first * CHUNK_PAGES;
 }
 
 uint32_t gc_page_alloc(struct gc_heap *heap, uint32_t n, enum chunk_kind kind)
@@ -234,41 +260,34 @@ uint32_t gc_page_alloc(struct gc_heap *heap, uint32_t n, enum chunk_kind kind)
     return n > CHUNK_PAGES ? alloc_across(heap, n) : alloc_within(heap, n, kind);
 }
 
+static void free_part(struct gc_heap *heap, uint32_t c, unsigned at, unsigned n)
+{
+    struct chunk *chunk = &heap->chunks[c];
+    struct summary *s = &heap->summaries[c];
+    gc_page_set(chunk->free, at, n, true);
+    gc_page_set(chunk->dirty, at, n, true);
+    gc_page_set(chunk->young, at, n, true);
+    chunk->young_ns = heap->slice_begin_ns; /* of the sweep; no clock per run */
+    heap->groups[c / GROUP_CHUNKS].dirty = true;
+    unsigned free = count_bits(chunk->free);
+    if (free == CHUNK_PAGES)
+        s->kind = CHUNK_FREE;
+    /* Of a chunk of runs only a bound: the next search measures it. */
+    s->longest = (uint16_t)(s->kind == CHUNK_OF_BLOCKS ? s->longest + n : free);
+    raise_group(heap, c);
+}
+
 void gc_page_free(struct gc_heap *heap, uint32_t page, uint32_t n)
 {
     heap->held_pages -= n;
     heap->dirty_pages += n;
     while (n) {
-        uint32_t c = page / CHUNK_PAGES;
         unsigned at = page % CHUNK_PAGES;
         unsigned part = CHUNK_PAGES - at < n ? CHUNK_PAGES - at : n;
-        struct chunk *chunk = &heap->chunks[c];
-        struct summary *s = &heap->summaries[c];
-        set_bits(chunk->free, at, part, true);
-        set_bits(chunk->dirty, at, part, true);
-        chunk->freed_ns = heap->slice_begin_ns; /* of the sweep; no clock per run */
-        s->longest = (uint16_t)measure(chunk, s->kind);
-        if (count_bits(chunk->free) == CHUNK_PAGES) {
-            s->kind = CHUNK_FREE;
-            s->longest = CHUNK_PAGES;
-        }
+        free_part(heap, page / CHUNK_PAGES, at, part);
         page += part;
         n -= part;
     }
-}
-
-uint64_t gc_page_decay(struct gc_heap *heap, uint64_t age_ns)
-{
-    uint64_t bytes = 0;
-    if (heap->dirty_pages == 0)
-        return 0;
-    uint64_t now = now_ns(heap);
-    for (uint32_t c = 0; c < heap->chunks_used; c++) {
-        struct chunk *chunk = &heap->chunks[c];
-        if (chunk_addr(heap, c) >= heap->arena_start && now - chunk->freed_ns >= age_ns)
-            bytes += gc_page_purge(heap, c);
-    }
-    return bytes;
 }
 
 int gc_page_each_used(const struct gc_heap *heap, uint32_t from_chunk, gc_page_fn *fn,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page.h - which pages of the heap are free, who gets them, when they go back. */
+/* page.h - which pages of the heap are free, and who gets them. */
 #ifndef GC_IMPL
 #error "private to gc/"
 #endif
@@ -16,11 +16,6 @@
 uint32_t gc_page_alloc(struct gc_heap *heap, uint32_t n, enum chunk_kind kind);
 void gc_page_free(struct gc_heap *heap, uint32_t page, uint32_t n);
 
-/* Gives the dirty pages of a chunk back to the kernel; bytes given back. */
-uint64_t gc_page_purge(struct gc_heap *heap, uint32_t chunk);
-/* Gives free pages back that were freed at least age_ns ago; bytes given back. */
-uint64_t gc_page_decay(struct gc_heap *heap, uint64_t age_ns);
-
 /* Calls fn for each stretch of pages that are in use; stops when it returns an error.
  */
 typedef int gc_page_fn(void *arg, uintptr_t addr, size_t bytes);
@@ -29,5 +24,8 @@ int gc_page_each_used(const struct gc_heap *heap, uint32_t from_chunk, gc_page_f
 
 /* First position >= from whose bit equals `set`, or CHUNK_PAGES. */
 unsigned gc_page_next(const uint64_t *bits, unsigned from, bool set);
+void gc_page_set(uint64_t *bits, unsigned from, unsigned n, bool on);
+/* Longest run of free pages; in a chunk of blocks, the pages of its free blocks. */
+unsigned gc_page_longest(const struct chunk *chunk, enum chunk_kind kind);
 
 #endif

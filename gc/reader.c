@@ -132,6 +132,8 @@ int gc_pin(struct gc_reader *reader, const void *obj)
     if (reader->pins_used == reader->pins_max)
         return -ENOSPC;
     uint32_t pin = reader->free_pins[reader->pins_used++];
+    if (pin >= reader->pins_high)
+        reader->pins_high = pin + 1;
     if (reader->seat &&
         pin >= atomic_load_explicit(&reader->seat->pins_high, memory_order_relaxed))
         atomic_store_explicit(&reader->seat->pins_high, pin + 1, memory_order_relaxed);
@@ -209,16 +211,25 @@ bool gc_reader_grace_over(const struct gc_heap *heap)
     return true;
 }
 
-void gc_reader_mark_pins(struct gc_heap *heap)
+/* In pieces, since seats may have many pins. The argument does not need them read at
+ * one moment: what was pinned before grace stays pinned until its reader needs it no
+ * more, and what is pinned later is marked anyway. */
+bool gc_reader_mark_pins(struct gc_heap *heap, unsigned n)
 {
-    for (unsigned i = 0; heap->config.shared && i < heap->config.readers; i++) {
-        const struct gc_seat *seat = seat_of(heap, i);
+    while (heap->config.shared && heap->pin_seat < heap->config.readers) {
+        const struct gc_seat *seat = seat_of(heap, heap->pin_seat);
         uint32_t high = pins_high(heap, seat);
-        for (uint32_t p = 0; p < high; p++) {
+        for (; heap->pin_at < high; heap->pin_at++) {
+            if (n-- == 0)
+                return false;
             /* Acquire, partner: gc_unpin(). A slot is reused only after its reads. */
-            uintptr_t obj = atomic_load_explicit(&seat->pins[p], memory_order_acquire);
+            uintptr_t obj =
+                atomic_load_explicit(&seat->pins[heap->pin_at], memory_order_acquire);
             if (obj && is_object(heap, obj))
                 gc_visit(&heap->marker, (const void *)obj);
         }
+        heap->pin_seat++;
+        heap->pin_at = 0;
     }
+    return true;
 }

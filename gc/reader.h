@@ -17,7 +17,9 @@ void gc_reader_detach(struct gc_heap *heap);
 void gc_reader_new_epoch(struct gc_heap *heap);
 /* Whether every seat is outside, or inside an epoch of this cycle. */
 bool gc_reader_grace_over(const struct gc_heap *heap);
-/* After grace: shows all pins of all seats to the marker. */
-void gc_reader_mark_pins(struct gc_heap *heap);
+/* After grace: shows the next n pins to the marker; true when all of all seats are
+ * read.
+ */
+bool gc_reader_mark_pins(struct gc_heap *heap, unsigned n);
 
 #endif

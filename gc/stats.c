@@ -10,6 +10,7 @@ const char *gc_reason_name(enum gc_reason reason)
         [GC_REASON_LIMIT] = "limit",
         [GC_REASON_ASKED] = "asked",
         [GC_REASON_STRESS] = "stress",
+        [GC_REASON_SOFT_LIMIT] = "soft_limit",
     };
     return names[reason];
 }
@@ -43,7 +44,7 @@ static uint64_t metadata_per_chunk(void)
 {
     return CHUNK / GRANULE / 8 * 2 + CHUNK_BLOCKS * sizeof(struct block) +
            CHUNK_PAGES * sizeof(struct run) + sizeof(struct chunk) +
-           sizeof(struct summary);
+           sizeof(struct summary) + sizeof(struct group) / GROUP_CHUNKS;
 }
 
 void gc_get_stats(const struct gc_heap *heap, struct gc_stats *ret_stats)
@@ -56,7 +57,8 @@ void gc_get_stats(const struct gc_heap *heap, struct gc_stats *ret_stats)
     s.limit_bytes = heap->limit_pages * PAGE;
     s.goal_bytes = heap->goal;
     s.frozen_bytes = heap->frozen_pages * PAGE;
-    s.metadata_bytes = heap->chunks_used * metadata_per_chunk();
+    s.metadata_bytes = heap->chunks_used * metadata_per_chunk() + sizeof *heap +
+                       heap->stack_max * sizeof *heap->stack;
     s.hole_bytes = heap->hole_bytes;
     s.blocks = heap->n_blocks;
     s.runs = heap->n_runs;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* sweep.c - what was not marked becomes free room.
  *
- * For small objects the mark word is copied over the allocation word and cleared: 64
- * words per block, and the objects are not touched (rule 3). The control, marks =
- * HEADER, has to read every header instead. Words that do not change are not written:
- * their page of the table may be shared.
+ * For small objects the mark word replaces the allocation word and is cleared: 64 words
+ * per block, and the objects are not touched (rule 3). A mark where no object is, left
+ * by a pointer that was none, does not become an object: it is dropped, and the count
+ * of what lives, which it is a part of, shows it (rule 7). The control, marks = HEADER,
+ * has to read every header instead. Words that do not change are not written: their
+ * page of the table may be shared.
  */
 #define GC_IMPL
 #include "gc/sweep.h"
@@ -12,14 +14,20 @@
 #include <string.h>
 
 #include "gc/block.h"
+#include "gc/decay.h"
 #include "gc/page.h"
 #include "gc/poison.h"
+
+#define NO_CHUNK UINT32_MAX
+
+enum { PURGE_PAGES = 32 };
 
 void gc_sweep_start(struct gc_heap *heap)
 {
     gc_block_drop_cursors(heap);
     gc_block_drop_lists(heap);
-    heap->sweep_chunk = (uint32_t)((heap->arena_start - heap->base) >> CHUNK_SHIFT);
+    heap->sweep_block = (uint32_t)((heap->arena_start - heap->base) >> BLOCK_SHIFT);
+    heap->sweep_purge = NO_CHUNK;
     heap->sweep_live = 0;
     heap->since_mark = 0;
     heap->black =
@@ -28,7 +36,7 @@ void gc_sweep_start(struct gc_heap *heap)
 
 bool gc_sweep_comes(const struct gc_heap *heap, uint32_t page)
 {
-    return heap->phase == GC_SWEEP && page / CHUNK_PAGES >= heap->sweep_chunk;
+    return heap->phase == GC_SWEEP && page / BLOCK_PAGES >= heap->sweep_block;
 }
 
 /* The objects of an allocation word that carry this cycle's mark in their headers. */
@@ -77,7 +85,7 @@ static void sweep_block(struct gc_heap *heap, uint32_t block)
             continue;
         uint64_t now = heap->config.marks == GC_MARKS_HEADER
                            ? marked_headers(heap, addr, was)
-                           : marks[w];
+                           : marks[w] & was;
         live += (unsigned)__builtin_popcountll(now);
         if (marks[w])
             marks[w] = 0;
@@ -122,10 +130,12 @@ static void sweep_run(struct gc_heap *heap, uint32_t page)
     gc_page_free(heap, page, pages);
 }
 
-/* A run that began in an earlier chunk has no head here and is skipped page by page. */
+/* From the cursor to the end of its chunk: a chunk may have become one of runs after
+ * the sweep had passed blocks in it. A run that began earlier has no head here and is
+ * skipped page by page. */
 static void sweep_runs(struct gc_heap *heap, uint32_t chunk)
 {
-    unsigned at = 0;
+    unsigned at = heap->sweep_block % CHUNK_BLOCKS * BLOCK_PAGES;
     while ((at = gc_page_next(heap->chunks[chunk].free, at, false)) < CHUNK_PAGES) {
         uint32_t page = chunk * CHUNK_PAGES + at;
         uint32_t pages = heap->runs[page].pages;
@@ -135,20 +145,39 @@ static void sweep_runs(struct gc_heap *heap, uint32_t chunk)
     }
 }
 
-bool gc_sweep_some(struct gc_heap *heap)
+/* The next block, or a whole chunk of runs: how many blocks are behind us. */
+static uint32_t sweep_next(struct gc_heap *heap)
 {
-    if (heap->phase != GC_SWEEP || heap->sweep_chunk >= heap->chunks_used)
+    uint32_t block = heap->sweep_block, chunk = block / CHUNK_BLOCKS;
+    uint32_t kind = heap->summaries[chunk].kind;
+    if (kind == CHUNK_OF_BLOCKS) {
+        if (heap->blocks[block].use == BLOCK_OF_SLOTS)
+            sweep_block(heap, block);
+        heap->sweep_block++;
+    } else {
+        if (kind == CHUNK_OF_RUNS)
+            sweep_runs(heap, chunk);
+        heap->sweep_block = (chunk + 1) * CHUNK_BLOCKS;
+    }
+    if (heap->config.decay_ns == 0 && heap->sweep_block % CHUNK_BLOCKS == 0)
+        heap->sweep_purge = chunk;
+    return kind == CHUNK_FREE ? 1 : heap->sweep_block - block;
+}
+
+bool gc_sweep_some(struct gc_heap *heap, uint64_t blocks)
+{
+    if (heap->phase != GC_SWEEP)
         return false;
-    uint32_t chunk = heap->sweep_chunk++;
-    if (heap->summaries[chunk].kind == CHUNK_OF_RUNS)
-        sweep_runs(heap, chunk);
-    else if (heap->summaries[chunk].kind == CHUNK_OF_BLOCKS)
-        for (uint32_t i = 0; i < CHUNK_BLOCKS; i++) {
-            uint32_t block = chunk * CHUNK_BLOCKS + i;
-            if (heap->blocks[block].use == BLOCK_OF_SLOTS)
-                sweep_block(heap, block);
-        }
-    if (heap->config.decay_ns == 0)
-        gc_page_purge(heap, chunk);
+    if (heap->sweep_purge != NO_CHUNK) {
+        if (gc_decay_chunk(heap, heap->sweep_purge, PURGE_PAGES))
+            return true;
+        heap->sweep_purge = NO_CHUNK;
+    }
+    uint32_t all = heap->chunks_used * CHUNK_BLOCKS;
+    if (heap->sweep_block >= all)
+        return false;
+    for (uint64_t done = 0;
+         done < blocks && heap->sweep_block < all && heap->sweep_purge == NO_CHUNK;)
+        done += sweep_next(heap);
     return true;
 }

@@ -13,7 +13,7 @@ void gc_sweep_start(struct gc_heap *heap);
 /* Whether the running sweep has yet to come by this page: what is allocated there has
  * to say that it is fresh. */
 bool gc_sweep_comes(const struct gc_heap *heap, uint32_t page);
-/* Sweeps one chunk; false when the phase is not SWEEP or no chunk is left. */
-bool gc_sweep_some(struct gc_heap *heap);
+/* Sweeps about so many blocks; false when the phase is not SWEEP or nothing is left. */
+bool gc_sweep_some(struct gc_heap *heap, uint64_t blocks);
 
 #endif

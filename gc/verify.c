@@ -135,6 +135,28 @@ static void check_chunk(struct check *check, uint32_t c, uint64_t *held,
     }
 }
 
+/* Searches look where the summaries and groups say; decay looks at dirty pages. */
+static void check_room(struct check *check, uint32_t c, uint64_t *dirty)
+{
+    const struct gc_heap *heap = check->heap;
+    const struct chunk *chunk = &heap->chunks[c];
+    const struct summary *s = &heap->summaries[c];
+    const struct group *group = &heap->groups[c / GROUP_CHUNKS];
+    unsigned longest = gc_page_longest(chunk, s->kind);
+    bool exact =
+        s->kind == CHUNK_OF_RUNS ? s->longest >= longest : s->longest == longest;
+    if (!exact || (c >= heap->first_chunk && group->longest[s->kind] < s->longest))
+        fault(check, "rule 3: free room is where a search finds it",
+              chunk_addr(heap, c));
+    for (unsigned w = 0; w < CHUNK_WORDS; w++) {
+        if (chunk->dirty[w] & ~chunk->free[w] || chunk->young[w] & ~chunk->dirty[w] ||
+            (chunk->dirty[w] && !group->dirty))
+            fault(check, "rule 14: dirty pages are free, and decay finds them",
+                  chunk_addr(heap, c) + w * 64 * PAGE);
+        *dirty += (unsigned)__builtin_popcountll(chunk->dirty[w]);
+    }
+}
+
 static void check_cursors(struct check *check)
 {
     for (unsigned i = 0; i < CLASSES * 2; i++) {
@@ -147,14 +169,18 @@ static void check_cursors(struct check *check)
 static void check_tables(struct check *check)
 {
     struct gc_heap *heap = check->heap;
-    uint64_t held = 0, n_blocks = 0, n_runs = 0;
+    uint64_t held = 0, n_blocks = 0, n_runs = 0, dirty = 0;
     uint32_t tail = 0;
     uint32_t first = (uint32_t)((heap->arena_start - heap->base) >> CHUNK_SHIFT);
-    for (uint32_t c = first; c < heap->chunks_used; c++)
+    for (uint32_t c = first; c < heap->chunks_used; c++) {
         check_chunk(check, c, &held, &n_blocks, &n_runs, &tail);
+        check_room(check, c, &dirty);
+    }
     if (held != heap->held_pages || n_blocks != heap->n_blocks ||
         n_runs != heap->n_runs)
         fault(check, "rule 3: pages, blocks and runs are counted", 0);
+    if (dirty != heap->dirty_pages)
+        fault(check, "rule 14: dirty pages are counted", 0);
     check_cursors(check);
 }
 

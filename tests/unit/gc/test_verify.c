@@ -107,6 +107,30 @@ static void miscount(struct scene *s, bool broken)
     s->heap->held_pages += broken ? 1 : (uint64_t)-1;
 }
 
+static void hide_a_group(struct scene *s, bool broken)
+{
+    s->heap->groups[0].longest[CHUNK_OF_BLOCKS] = broken ? 0 : CHUNK_PAGES;
+}
+
+static void hide_a_chunk(struct scene *s, bool broken)
+{
+    uint32_t c = (uint32_t)(((uintptr_t)s->first - s->heap->base) >> CHUNK_SHIFT);
+    struct summary *room = &s->heap->summaries[c];
+    room->longest = (uint16_t)(room->longest + (broken ? -BLOCK_PAGES : BLOCK_PAGES));
+}
+
+static void dirty_a_page_in_use(struct scene *s, bool broken)
+{
+    struct chunk *chunk = &s->heap->chunks[0];
+    s->heap->groups[0].dirty = true;
+    chunk->dirty[0] = broken ? ~chunk->free[0] : 0;
+}
+
+static void miscount_dirty_pages(struct scene *s, bool broken)
+{
+    s->heap->dirty_pages += broken ? 1 : (uint64_t)-1;
+}
+
 static void point_to_nowhere(struct scene *s, bool broken)
 {
     s->first->other = broken ? (void *)((uintptr_t)s->second + GRANULE) : NULL;
@@ -152,6 +176,10 @@ static void every_broken_rule_is_reported_and_named(void **state)
         { "mark in IDLE", leave_a_mark, "rule 4" },
         { "object in a free page", mark_a_free_page, "rule 3" },
         { "page count", miscount, "rule 3" },
+        { "room in a group", hide_a_group, "rule 3" },
+        { "room in a chunk", hide_a_chunk, "rule 3" },
+        { "dirty page in use", dirty_a_page_in_use, "rule 14" },
+        { "dirty page count", miscount_dirty_pages, "rule 14" },
         { "pointer into an object", point_to_nowhere, "rule 5" },
         { "pointer out of the heap", point_outside, "rule 5" },
         { "odd pointer", point_askew, "rule 5" },
@@ -164,8 +192,9 @@ static void every_broken_rule_is_reported_and_named(void **state)
                    cases[i].name);
         cases[i].change(&s, true);
         check_true(gc_verify(s.heap, 2, remember, &rule) > 0, "%s", cases[i].name);
-        check_true(rule && !strncmp(rule, cases[i].rule, 6), "%s: %s", cases[i].name,
-                   rule);
+        size_t n = strlen(cases[i].rule);
+        check_true(rule && !strncmp(rule, cases[i].rule, n) && rule[n] == ':', "%s: %s",
+                   cases[i].name, rule);
         cases[i].change(&s, false);
     }
     check_uint(gc_verify(s.heap, 2, NULL, NULL), 0);
