@@ -24,8 +24,7 @@ import sys
 CHURN = ("trees", "hamt", "cache")
 OURS, THEIRS = ("cowgc", "incremental"), ("bdwgc", "stw")
 COLUMNS = (OURS, ("cowgc", "tight"), ("cowgc", "stw"), THEIRS, ("bdwgc", "incremental"))
-FORK_COLUMNS = (OURS, ("cowgc", "stw"), ("cowgc", "inherit"), THEIRS, ("bdwgc", "incremental"))
-ALL_COLUMNS = COLUMNS[:3] + FORK_COLUMNS[2:]
+HAMT_COLUMNS = COLUMNS[:3] + (("cowgc", "inherit"),) + COLUMNS[3:]
 
 
 def metric(name, unit, value, programs=CHURN):
@@ -46,11 +45,11 @@ METRICS = (
     metric("PSS at the end", "MiB", lambda r: r["pss"] / 2**20),
     metric("metadata of the heap", "%", lambda r: 100 * r["metadata_bytes"] / r["heap_peak"]
            if r["metadata_bytes"] else None),
-    metric("fork", "us", lambda r: r["fork_ns"] / 1e3, ("fork",)),
-    metric("pages at the fork", "", lambda r: r["fork_pages"], ("fork",)),
-    metric("pages copied", "", lambda r: r["copied"] - r["idle_copied"], ("fork",)),
-    metric("pages added", "", lambda r: r["added"], ("fork",)),
-    metric("PSS of the pair", "MiB", lambda r: r["pair_pss"] / 2**20, ("fork",)),
+    metric("fork", "us", lambda r: r["fork_ns"] / 1e3, ("hamt",)),
+    metric("pages at the fork", "", lambda r: r["fork_pages"], ("hamt",)),
+    metric("pages copied", "", lambda r: r["copied"] - r["idle_copied"], ("hamt",)),
+    metric("pages added", "", lambda r: r["added"], ("hamt",)),
+    metric("PSS of the pair", "MiB", lambda r: r["pair_pss"] / 2**20, ("hamt",)),
 )
 
 
@@ -85,7 +84,7 @@ def cell(values):
 
 
 def show(results):
-    columns = [c for c in ALL_COLUMNS if any(c in p for p in results.rounds.values())]
+    columns = [c for c in HAMT_COLUMNS if any(c in p for p in results.rounds.values())]
     rows = [["program", "", ""] + [" ".join(c) for c in columns]]
     for program in results.rounds:
         for m in METRICS:
@@ -129,7 +128,7 @@ def targets(results):
         ("total time of the churn programs / bdwgc's",
          ratio(results, "total time", churn) if churn else None, 0.7),
         ("pages copied in a collecting child / bdwgc's",
-         ratio(results, "pages copied", ("fork",)), 0.01),
+         ratio(results, "pages copied", ("hamt",)), 0.01),
         ("allocation of a small object, ns",
          results.median("alloc", OURS, value_named("allocation")), 25.0),
         ("metadata, % of the heap", max(metadata) if metadata else None, 3.0),
@@ -173,7 +172,7 @@ def measure(args, binaries):
     results = Results()
     for number_of_round in range(args.rounds):
         for program in args.programs.split(","):
-            columns = [c for c in (FORK_COLUMNS if program == "fork" else COLUMNS)
+            columns = [c for c in (HAMT_COLUMNS if program == "hamt" else COLUMNS)
                        if c[0] in binaries]
             for column in columns if number_of_round % 2 == 0 else columns[::-1]:
                 results.add(program, column,
@@ -200,7 +199,7 @@ def main():
     parser.add_argument("--bdwgc", default="", help="gc_bench on bdwgc")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--percent", type=int, default=100, help="of the full size")
-    parser.add_argument("--programs", default="alloc,trees,hamt,cache,fork")
+    parser.add_argument("--programs", default="alloc,trees,hamt,cache")
     parser.add_argument("--out", default="build/gc-bench")
     args = parser.parse_args()
     binaries = {"cowgc": args.cowgc}
