@@ -10,7 +10,8 @@
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
 # make fuzz-gc    random operations on the heap against a model; TIME=60 seconds (clang)
 # make lint       layers, headers, sizes, format, static analysis
-# make install    PREFIX=/usr/local DESTDIR=
+# make lib        the collector as a library of its own, libcowgc.a
+# make install    PREFIX=/usr/local DESTDIR=; install-lib: only the library, its manual
 # make clean      removes build/ but for build/deps
 #
 # Kinds of build, each in a folder of its own below build/:
@@ -54,7 +55,7 @@ B := build/$(KIND)
 # --- what the build needs from the system: .ci/deps finds or installs it ------------
 
 DEPS_MK := build/deps/config.mk
-ifneq ($(filter-out clean deps,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out clean deps lib install-lib,$(or $(MAKECMDGOALS),all)),)
 ifneq ($(shell .ci/deps check 2>/dev/null),ok)
 # Not .PHONY: make reads an included file again only when it is a real target.
 $(DEPS_MK): missing-deps
@@ -118,7 +119,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 # --- rules --------------------------------------------------------------------------
 
 .PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork \
-	gc-bench gc-pause fuzz-gc lint install clean
+	gc-bench gc-pause fuzz-gc lint lib install install-lib clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -256,7 +257,32 @@ lint:
 	@.ci/deps install lint
 	@tests/lint/run.sh '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_CFLAGS)'
 
-install: all
+lib: $(B)/lib/libcowgc.a
+
+# The same objects as in the programs; nothing that they export lacks the prefix gc_.
+$(B)/lib/libcowgc.a: $(call objects,$(call part_src,gc))
+	@mkdir -p $(@D)
+	$(call tell,AR)
+	@rm -f $@
+	$(quiet)$(AR) rcs $@ $^
+
+LIB_VERSION = $(shell sed -n 's/.*COWSHED_VERSION "\(.*\)"/\1/p' server/shared/version.h)
+
+install-lib: lib
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,include/cowgc lib/pkgconfig share/man/man3 \
+		share/doc/cowgc/example)
+	install -m 644 $(B)/lib/libcowgc.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 gc/gc.h $(DESTDIR)$(PREFIX)/include/cowgc
+	sed 's,@PREFIX@,$(PREFIX),; s,@VERSION@,$(LIB_VERSION),' gc/cowgc.pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/cowgc.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/cowgc.pc
+	install -m 644 gc/cowgc.3 $(DESTDIR)$(PREFIX)/share/man/man3
+	for f in $$(sed -n 's/^\.Nm \(gc_[a-z_]*\).*/\1/p' gc/cowgc.3); do \
+		ln -sf cowgc.3 $(DESTDIR)$(PREFIX)/share/man/man3/$$f.3; done
+	install -m 644 gc/README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/cowgc
+	install -m 644 gc/example/share.c $(DESTDIR)$(PREFIX)/share/doc/cowgc/example
+
+install: all install-lib
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/cowshed/conf \
 		$(DESTDIR)$(PREFIX)/share/doc/cowshed
 	install -m 755 $(addprefix $(B)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin

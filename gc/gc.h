@@ -24,7 +24,13 @@
 #ifndef GC_GC_H
 #define GC_GC_H
 
+#ifdef __cplusplus
+extern "C" {
+#define GC_INLINE /* C++ has no _Atomic: it calls what C has inline */
+#else
 #include <stdatomic.h>
+#define GC_INLINE inline
+#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -224,8 +230,8 @@ void gc_reader_close(struct gc_reader *reader);
 
 /* Everything reachable from the returned root stays until gc_reader_leave(). Not
  * nested, never across a wait: an epoch that is held holds back the collector. */
-static inline const void *gc_reader_enter(struct gc_reader *reader);
-static inline void gc_reader_leave(struct gc_reader *reader);
+GC_INLINE const void *gc_reader_enter(struct gc_reader *reader);
+GC_INLINE void gc_reader_leave(struct gc_reader *reader);
 
 /* Keeps obj, and all it leads to, beyond gc_reader_leave(). Only for objects that were
  * reached from the root of the current epoch. A number for gc_unpin(), or -ENOSPC. */
@@ -282,6 +288,10 @@ unsigned gc_verify(struct gc_heap *heap, int level, gc_report_fn *report, void *
  * the program may define its own. */
 void gc_bug(const char *file, int line, const char *what) __attribute__((noreturn));
 
+#ifdef __cplusplus
+} /* extern "C" */
+#else
+
 /* ---- the inlines: layout is not API -------------------------------------- */
 
 /* One seat in control memory (MAP_SHARED, made by gc_new(), writable everywhere).
@@ -315,7 +325,7 @@ struct gc_reader {
     _Atomic uintptr_t *pins;
 };
 
-static inline const void *gc_reader_enter(struct gc_reader *reader)
+inline const void *gc_reader_enter(struct gc_reader *reader)
 {
     if (reader->seat) {
         /* Acquire: who sees an epoch loads no root from before it. Partner: the seq_cst
@@ -329,7 +339,7 @@ static inline const void *gc_reader_enter(struct gc_reader *reader)
     return atomic_load_explicit(reader->root, memory_order_seq_cst);
 }
 
-static inline void gc_reader_leave(struct gc_reader *reader)
+inline void gc_reader_leave(struct gc_reader *reader)
 {
     if (reader->seat)
         /* Partner: the epoch load in gc_reader_grace_over(). Pins and reads come before
@@ -337,4 +347,6 @@ static inline void gc_reader_leave(struct gc_reader *reader)
         atomic_store_explicit(&reader->seat->epoch, 0, memory_order_release);
 }
 
+#endif /* C */
+#undef GC_INLINE
 #endif

@@ -13,6 +13,10 @@
 
 #include "gc/os.h"
 
+/* For C++, and for callers that are not optimized. */
+extern inline const void *gc_reader_enter(struct gc_reader *reader);
+extern inline void gc_reader_leave(struct gc_reader *reader);
+
 static struct gc_seat *seat_of(const struct gc_heap *heap, unsigned seat)
 {
     GC_CHECK(seat < heap->config.readers);
