@@ -6,10 +6,11 @@
  * neither a reader nor a collection dirties a page that is shared with another process.
  *
  * The contract, in five sentences (the numbered rules are in gc/README.md):
- *   - One thread of one process owns a heap; only the owner allocates, stores,
- * collects.
+ *   - One thread of one process owns a heap; only the owner allocates, stores and
+ *     collects (rule 10).
  *   - Objects are freed only by gc_safepoint(), gc_step() and gc_collect(), which the
- * owner calls between callbacks; between two of these calls raw pointers are legal.
+ *     owner calls between callbacks; between two of these calls raw pointers are legal
+ *     (rule 11).
  *   - Across them an object lives if it can be reached from gc_root(), a root slot, a
  *     handle or a pin.
  *   - A fork is announced: gc_fork_prepare(), fork(), then gc_fork_parent() here and

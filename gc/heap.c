@@ -83,8 +83,8 @@ static size_t group_bytes(const struct gc_heap *heap)
 
 static const char *map_tables(struct gc_heap *heap)
 {
-    /* Marks mean nothing to a child; the rest means something if the heap becomes its
-     * own. */
+    /* Marks mean nothing to a child (rule 4); the rest means something if the heap
+     * becomes its own. */
     enum gc_os_fork copy = heap->config.shared ? OS_DROP : OS_COPY;
     enum gc_os_fork wipe = heap->config.shared ? OS_DROP : OS_WIPE;
     size_t bits = heap->reserve / GRANULE / 8;

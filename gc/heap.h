@@ -28,7 +28,7 @@ struct gc_heap {
     uint64_t starts[CLASSES][BLOCK_WORDS];     /* where payloads of a class may begin */
 
     /* whose it is, and from where on */
-    bool owner;              /* false: a reader of a shared heap */
+    bool owner;              /* false: a reader of a shared heap (rule 10) */
     bool inherited;          /* a child, or a descendant of one */
     bool sharing;            /* blocks older than fork_serial have copies elsewhere */
     uint32_t fork_serial;    /* forks announced so far */

@@ -40,6 +40,7 @@ enum {
     RING = 16, /* references on their way to the mark stack */
 };
 
+/* Before each payload, written once by gc_alloc() (rule 1). */
 struct header {
     uint32_t size_lo;
     uint8_t size_hi;
@@ -50,6 +51,7 @@ struct header {
 _Static_assert(sizeof(struct header) == HEADER, "a header is 8 bytes");
 enum { HEADER_MAGIC = 0xc5, POISON = 0xdb };
 
+/* Blocks and runs are not mixed in a chunk (rule 2). */
 enum chunk_kind { CHUNK_FREE, CHUNK_OF_BLOCKS, CHUNK_OF_RUNS, CHUNK_KINDS };
 
 /* Dense, because a search for room walks it. */

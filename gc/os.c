@@ -3,7 +3,7 @@
  *
  * Nothing here changes the protection or the mapping of a part of the heap other than
  * its read-write prefix: a heap is a handful of mappings however long it lives (a
- * collector that unmaps single pages sooner or later meets vm.max_map_count).
+ * collector that unmaps single pages sooner or later meets vm.max_map_count): rule 12.
  */
 #define GC_IMPL
 #include "gc/os.h"

@@ -198,6 +198,7 @@ void gc_reader_new_epoch(struct gc_heap *heap)
         atomic_fetch_add_explicit(&heap->control->epoch, 1, memory_order_seq_cst);
 }
 
+/* Until this is true nothing may be freed (rule 7). */
 bool gc_reader_grace_over(const struct gc_heap *heap)
 {
     if (!heap->config.shared)

@@ -125,6 +125,23 @@ def a_program_in_cplusplus_can_use_the_library():
         check_equal(run(program).returncode, 0, f"exit code of the {standard} program")
 
 
+@test
+def the_library_has_no_variables_and_starts_no_thread():
+    """Rule 10 of gc/README.md: no locks, no globals, no fork handlers, no threads."""
+    if SANITIZERS:
+        raise Skip("sanitizers bring variables of their own")
+    library = f"{installed()}{PREFIX}/lib/libcowgc.a"
+    variables = re.findall(r"^\S+ \S+ +O +(\.(?:data|bss|tdata|tbss)\S*)\s+\S+ (\S+)$",
+                           must(need("objdump"), "-t", library), re.M)
+    written = [name for section, name in variables if not section.startswith(".data.rel.ro")]
+    check(variables, "objdump shows no constant with an address in it, which there are")
+    check_equal(written, [], "variables")
+    wanted = re.findall(r"^ +U (\w+)$", must(need("nm"), "-u", library), re.M)
+    check("mmap" in wanted, f"nm shows {wanted}")
+    check_equal([n for n in wanted if re.match("pthread_|mtx_|thrd_|sem_|sigaction|atexit", n)],
+                [], "what the library would call")
+
+
 def foreign_names(nm_output):
     names = [line.split()[-1] for line in nm_output.splitlines() if len(line.split()) == 3]
     return names, [n for n in names if not n.startswith("gc_")]

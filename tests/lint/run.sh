@@ -9,7 +9,7 @@ export LINT_CC=${1:-}
 [ -n "$LINT_CC" ] || unset LINT_CC
 passed=0 failed=0 skipped=0
 
-for lint in layers headers sizes text magics tables format shell analysis; do
+for lint in layers headers sizes text magics tables rules format shell analysis; do
     output=$(./$lint.sh 2>&1)
     case $? in
     0)

@@ -133,6 +133,7 @@ static void marks_in_headers_copy_most_inherited_pages(void **state)
     check_true(percent >= 80 && percent <= 100, "%d %%", percent);
 }
 
+/* rule 8: this, and that the two tests above copy nothing */
 static void filling_holes_copies_inherited_pages(void **state)
 {
     (void)state;
@@ -172,6 +173,7 @@ static int write_nothing_inherited(struct gc_heap *heap, void *arg)
     return ok ? 0 : BROKEN;
 }
 
+/* rule 9 */
 static void the_frozen_part_of_a_heap_is_never_written(void **state)
 {
     (void)state;
@@ -335,6 +337,7 @@ static void a_child_may_fork_again(void **state)
 
 /* An incremental cycle is under way at the fork: the parent goes on, the child starts
  * anew. */
+/* rule 4: a child that inherited marks would take what has one for traced */
 static void a_fork_in_the_middle_of_a_cycle_loses_nothing(void **state)
 {
     (void)state;

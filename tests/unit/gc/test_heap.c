@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* rule 1 */
 static void payloads_are_aligned_and_keep_what_is_written(void **state)
 {
     (void)state;
@@ -151,6 +152,7 @@ static void combinations_that_cannot_work_are_refused_with_a_reason(void **state
     }
 }
 
+/* rule 6 */
 static void a_full_mark_stack_costs_time_and_loses_nothing(void **state)
 {
     (void)state;

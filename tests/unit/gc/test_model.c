@@ -4,8 +4,8 @@
  * The heap holds a table of KEYS pointers to nodes; each node has bytes, and now and
  * then points to other nodes, whose pointers back make cycles. The array remembers what
  * is under each key. Afterwards, and on the way, both must agree, and the verifier must
- * be content. A clock that ticks at each look makes slices short and the same in each
- * run.
+ * be content: a lost object is a breach of rule 5. A clock that ticks at each look
+ * makes slices short and the same in each run.
  */
 #include "tests/unit/gc/heap_test.h"
 

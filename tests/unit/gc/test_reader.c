@@ -64,6 +64,7 @@ static int allocate(struct gc_heap *heap, void *arg)
     return gc_alloc(heap, GC_BYTES, 1) ? 0 : BROKEN;
 }
 
+/* rule 10: the heap has one owner */
 static void a_child_can_neither_write_nor_make_the_heap_writable(void **state)
 {
     (void)state;
@@ -174,6 +175,7 @@ static void a_child_sees_what_is_published_after_its_fork(void **state)
     gc_free(heap);
 }
 
+/* rule 7 */
 static void a_reader_in_an_old_epoch_delays_the_sweep_and_nothing_else(void **state)
 {
     (void)state;
