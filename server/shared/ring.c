@@ -5,10 +5,10 @@
  * writer leaves the header SKIP there and begins at the front. Positions count bytes
  * since the seat was opened and never wrap.
  *
- * Doorbell: the writer publishes tail, then looks at head; the reader publishes head,
- * then looks at tail. With a sequentially consistent fence between the two steps on
- * both sides, either the reader sees the new record or the writer sees that the reader
- * has caught up and rings.
+ * Doorbell: the writer publishes tail (1), then looks at head (2); the reader publishes
+ * head (3), then looks at tail (4). All four are sequentially consistent, so they have
+ * one order: if (2) misses (3), then (1) comes before (4). Either the reader sees the
+ * new record or the writer sees that the reader has caught up and rings.
  */
 #include "server/shared/ring.h"
 
@@ -87,9 +87,8 @@ void ring_commit(struct ring *r, size_t n, int *ret_was_empty)
     __atomic_store_n(header_at(r, r->mine), (uint64_t)n, __ATOMIC_RELAXED);
     r->mine += record_bytes(n);
     r->published = r->mine;
-    atomic_store_explicit(&r->shared->tail, r->mine, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with ring_release() */
-    head = atomic_load_explicit(&r->shared->head, memory_order_relaxed);
+    atomic_store_explicit(&r->shared->tail, r->mine, memory_order_seq_cst); /* (1) */
+    head = atomic_load_explicit(&r->shared->head, memory_order_seq_cst);    /* (2) */
     *ret_was_empty = head == before;
 }
 
@@ -107,7 +106,8 @@ static int skip_to_front(struct ring *r, uint64_t *available)
 
 int ring_read(struct ring *r, const void **ret, size_t *ret_n)
 {
-    uint64_t tail = atomic_load_explicit(&r->shared->tail, memory_order_acquire);
+    uint64_t tail =
+        atomic_load_explicit(&r->shared->tail, memory_order_seq_cst); /* (4) */
     uint64_t available = tail - r->mine, n, to_end;
 
     if (available == 0)
@@ -134,6 +134,5 @@ void ring_release(struct ring *r)
     CHECK(r->published != 0); /* a record is in hand */
     r->mine += r->published;
     r->published = 0;
-    atomic_store_explicit(&r->shared->head, r->mine, memory_order_release);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with ring_commit() */
+    atomic_store_explicit(&r->shared->head, r->mine, memory_order_seq_cst); /* (3) */
 }
