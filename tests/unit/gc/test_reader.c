@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -293,7 +294,7 @@ static void pins_end_at_their_number_and_come_back(void **state)
 
 /* ---- readers at full speed ----------------------------------------------- */
 
-enum { LENGTH = 40, ROUNDS = 1500, CYCLES = 20 };
+enum { LENGTH = 40, ROUNDS = 1500, CYCLES = 20, COLLECT_EVERY = 16 };
 
 /* A list of LENGTH nodes that all carry the same value and agree with their bytes. */
 static struct heap_test_node *whole_list(struct gc_heap *heap, int node, uint64_t value)
@@ -317,60 +318,100 @@ static bool node_is_whole(const struct heap_test_node *n, uint64_t value)
     return n->value == value && b[0] == (value & 0x7f) && b[last] == (value & 0x7f);
 }
 
+/* Relaxed, so that they order nothing for ThreadSanitizer: seats and pins have to. */
+struct race_words {
+    _Atomic int stop;
+    _Atomic uint64_t published;
+};
+
 struct race {
     struct gc_heap *heap;
-    _Atomic int *stop;
+    struct race_words *words;
     unsigned seat;
     uint64_t rounds;
     bool ok;
+    struct gc_reader *reader;
+    const struct heap_test_node *pinned;
+    int pin;
 };
 
-static bool read_once(struct gc_reader *reader, const struct heap_test_node **pinned,
-                      int *pin, uint64_t round)
+static bool is_over(const struct race *race)
 {
-    const struct heap_test_node *root = gc_reader_enter(reader);
+    return atomic_load_explicit(&race->words->stop, memory_order_relaxed);
+}
+
+static bool list_is_whole(const struct heap_test_node *list)
+{
     int length = 0;
-    for (const struct heap_test_node *n = root; n; n = n->next, length++)
-        if (!node_is_whole(n, root->value))
+    for (const struct heap_test_node *n = list; n; n = n->next, length++)
+        if (!node_is_whole(n, list->value))
             return false;
-    if (*pin >= 0 && round % 5 == 0) {
-        if (!node_is_whole(*pinned, (*pinned)->value) || (*pinned)->value > root->value)
-            return false;
-        gc_unpin(reader, *pin);
-        *pin = -1;
-    } else if (*pin < 0) {
-        *pin = gc_pin(reader, root);
-        *pinned = root;
+    return length == LENGTH;
+}
+
+/* A pin is set inside an epoch; what it keeps is read, and it is dropped, outside. */
+static bool read_once(struct race *race)
+{
+    const struct heap_test_node *root = gc_reader_enter(race->reader);
+    uint64_t value = root->value;
+    if (!list_is_whole(root))
+        return false;
+    if (race->pin < 0) {
+        race->pin = gc_pin(race->reader, root);
+        race->pinned = root;
     }
-    gc_reader_leave(reader);
-    return length == LENGTH && *pin >= -1;
+    gc_reader_leave(race->reader);
+    if (race->pin >= 0 && race->rounds % 5 == 0) {
+        if (!list_is_whole(race->pinned) || race->pinned->value > value)
+            return false;
+        gc_unpin(race->reader, race->pin);
+        race->pin = -1;
+    }
+    return race->rounds % 5 == 0 || race->pin >= 0;
+}
+
+/* Stays outside until two collections later: what was read just now is freed and
+ * written over, with nothing but the leave, or the unpin, in between. */
+static void stay_away(const struct race *race)
+{
+    const _Atomic uint64_t *now = &race->words->published;
+    uint64_t until =
+        atomic_load_explicit(now, memory_order_relaxed) + 2 * COLLECT_EVERY;
+    while (!is_over(race) && atomic_load_explicit(now, memory_order_relaxed) < until)
+        sched_yield();
 }
 
 static void *race_reader(void *arg)
 {
     struct race *race = arg;
-    struct gc_reader *reader = gc_reader_open(race->heap, race->seat);
-    const struct heap_test_node *pinned = NULL;
-    int pin = -1;
-    race->ok = reader != NULL;
-    while (race->ok && !atomic_load(race->stop))
-        race->ok = read_once(reader, &pinned, &pin, race->rounds++);
-    gc_reader_close(reader);
+    race->reader = gc_reader_open(race->heap, race->seat);
+    race->pin = -1;
+    race->ok = race->reader != NULL;
+    for (; race->ok && !is_over(race); race->rounds++) {
+        race->ok = read_once(race);
+        /* 0: has unpinned; 3: has left a list that is newer, since 2, than its pin */
+        if (race->rounds % 500 == 0 || race->rounds % 500 == 2 ||
+            race->rounds % 500 == 3)
+            stay_away(race);
+    }
+    gc_reader_close(race->reader);
     return NULL;
 }
 
 /* At least ROUNDS, and until so many cycles have raced: slices are short, and readers
  * hold a cycle up for as long as the kernel lets them stand. */
-static void race_owner(struct gc_heap *heap, int node)
+static void race_owner(struct gc_heap *heap, int node, struct race_words *words)
 {
     struct gc_stats stats = { 0 };
     for (uint64_t i = 1; i <= ROUNDS || stats.cycles <= CYCLES; i++) {
         gc_publish(heap, whole_list(heap, node, i));
+        atomic_store_explicit(&words->published, i, memory_order_relaxed);
         gc_safepoint(heap);
-        if (i % 16 == 0)
+        if (i % COLLECT_EVERY == 0)
             gc_collect(heap, GC_REASON_ASKED);
         gc_get_stats(heap, &stats);
     }
+    atomic_store_explicit(&words->stop, 1, memory_order_relaxed);
 }
 
 static void threads_that_read_while_the_owner_collects_see_whole_lists(void **state)
@@ -383,15 +424,14 @@ static void threads_that_read_while_the_owner_collects_see_whole_lists(void **st
                                        .max_pause_ns = 20000,
                                        .min_heap_bytes = 1 << 16 });
         gc_publish(heap, whole_list(heap, node, 0));
-        _Atomic int stop = 0;
+        struct race_words words = { 0 };
         pthread_t threads[2];
         struct race races[2];
         for (unsigned i = 0; i < 2; i++) {
-            races[i] = (struct race){ .heap = heap, .stop = &stop, .seat = i };
+            races[i] = (struct race){ .heap = heap, .words = &words, .seat = i };
             check_int(pthread_create(&threads[i], NULL, race_reader, &races[i]), 0);
         }
-        race_owner(heap, node);
-        atomic_store(&stop, 1);
+        race_owner(heap, node, &words);
         for (unsigned i = 0; i < 2; i++) {
             pthread_join(threads[i], NULL);
             check_true(races[i].ok, "reader %u in round %ju", i,
@@ -407,7 +447,7 @@ static void processes_that_read_while_the_owner_collects_see_whole_lists(void **
     (void)state;
     int node;
     struct gc_heap *heap = shared_heap(&node, (struct gc_config){ .stress = true });
-    _Atomic int *stop =
+    struct race_words *words =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     gc_publish(heap, whole_list(heap, node, 0));
     pid_t pids[2];
@@ -415,7 +455,7 @@ static void processes_that_read_while_the_owner_collects_see_whole_lists(void **
         gc_fork_prepare(heap);
         pids[i] = fork();
         if (pids[i] == 0) {
-            struct race race = { .heap = heap, .stop = stop, .seat = i };
+            struct race race = { .heap = heap, .words = words, .seat = i };
             if (gc_fork_child(heap))
                 _exit(BROKEN);
             race_reader(&race);
@@ -423,14 +463,13 @@ static void processes_that_read_while_the_owner_collects_see_whole_lists(void **
         }
         gc_fork_parent(heap);
     }
-    race_owner(heap, node);
-    atomic_store(stop, 1);
+    race_owner(heap, node, words);
     for (unsigned i = 0; i < 2; i++) {
         int status;
         check_int(waitpid(pids[i], &status, 0), pids[i]);
         check_int(status, 0, "reader %u", i);
     }
-    munmap((void *)(uintptr_t)stop, 4096);
+    munmap(words, 4096);
     gc_free(heap);
 }
 
