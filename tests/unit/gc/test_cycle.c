@@ -73,6 +73,7 @@ static void a_cycle_begins_when_the_heap_has_grown_by_percent(void **state)
     free(diary);
 }
 
+/* rule 13 */
 static void slices_keep_to_their_budget_and_the_cycle_to_its_goal(void **state)
 {
     (void)state;
@@ -142,6 +143,7 @@ static void a_long_array_is_traced_in_pieces(void **state)
     free(diary);
 }
 
+/* rule 14 */
 static void free_pages_go_back_after_decay_and_not_before(void **state)
 {
     (void)state;
