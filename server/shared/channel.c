@@ -99,7 +99,9 @@ int channel_send(struct channel *ch, enum message_kind kind, const uint64_t arg[
 
 /* How many descriptors came, the first in *ret_fd. The control buffer has room for two
  * because of its alignment; the second is closed here, more are not installed
- * (MSG_CTRUNC). */
+ * (MSG_CTRUNC). Nor is the first when the process has as many as it may: that is no
+ * fault of the sender, and the message counts, or every later one would be out of
+ * order. */
 static unsigned detach_fds(struct msghdr *msg, int *ret_fd)
 {
     unsigned n = 0;
@@ -148,7 +150,8 @@ int channel_receive(struct channel *ch, struct message *ret, int *ret_fd)
     if (n == 0)
         return -EPIPE;
     fds = detach_fds(&msg, &fd);
-    if (fds > 1 || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+    if (fds > 1 || (msg.msg_flags & MSG_TRUNC) != 0 ||
+        (fds > 0 && (msg.msg_flags & MSG_CTRUNC) != 0) ||
         !is_expected(ch, ret, (size_t)n)) {
         if (fd >= 0)
             close(fd);

@@ -67,7 +67,8 @@ void channel_init(struct channel *, int fd, uint32_t slot, uint32_t generation);
  * stays the caller's. */
 int channel_send(struct channel *, enum message_kind, const uint64_t arg[3],
                  const char *text, uint32_t text_len, int fd);
-/* 1 and a message (fd -1 when none came; the receiver owns it), 0 when nothing waits,
+/* 1 and a message (fd -1 when none came, or this process may open no more; the receiver
+ * owns it), 0 when nothing waits,
  * -EPIPE at end of file, -EBADMSG for a message of the wrong form or out of order. */
 int channel_receive(struct channel *, struct message *ret, int *ret_fd);
 const char *message_name(enum message_kind);

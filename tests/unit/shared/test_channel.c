@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -191,6 +192,28 @@ static void descriptors_of_refused_messages_are_closed(void **state)
     check_int(fd_count(), before);
 }
 
+/* The message counts, without its descriptor, and so do those behind it. */
+static void without_room_for_a_descriptor_the_channel_goes_on(void **state)
+{
+    const uint64_t arg[3] = { 7 };
+    struct rlimit before, none;
+
+    (void)state;
+    check_int(channel_send(&a, MESSAGE_HOST, arg, NULL, 0, 0), 0);
+    check_int(channel_send(&a, MESSAGE_QUIT, NULL, NULL, 0, -1), 0);
+    check_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){ 0, before.rlim_max };
+    check_int(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int rc = channel_receive(&b, &got, &got_fd);
+    check_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+    check_int(rc, 1);
+    check_int(got.kind, MESSAGE_HOST);
+    check_uint(got.arg[0], 7);
+    check_int(got_fd, -1);
+    check_int(channel_receive(&b, &got, &got_fd), 1);
+    check_int(got.kind, MESSAGE_QUIT);
+}
+
 #define fresh(name) test_with(name, make, destroy)
 TEST_MAIN(fresh(a_message_arrives_whole),
           fresh(the_longest_text_fits_and_one_byte_more_does_not),
@@ -199,4 +222,5 @@ TEST_MAIN(fresh(a_message_arrives_whole),
           fresh(a_full_channel_does_not_block_and_loses_nothing),
           fresh(messages_of_the_wrong_form_are_refused),
           fresh(a_message_longer_than_the_largest_is_refused),
-          fresh(descriptors_of_refused_messages_are_closed))
+          fresh(descriptors_of_refused_messages_are_closed),
+          fresh(without_room_for_a_descriptor_the_channel_goes_on))
