@@ -20,6 +20,7 @@
 #include "server/base/check.h"
 #include "server/base/fd.h"
 #include "server/base/log.h"
+#include "server/base/log_limit.h"
 
 enum { BACK_OFF_MS = 100, STOP_AGAIN_MS = 2, STACK_BYTES = 256 * 1024 };
 
@@ -38,9 +39,9 @@ struct acceptor {
         room; /* a connection was taken or has ended, or it is time to stop */
     pthread_cond_t ended; /* a thread has ended */
     bool stopping;
-    bool out_of_files;  /* told once, until accept4() works again */
-    unsigned open;      /* taken and not closed */
-    unsigned accepting; /* threads inside accept4() */
+    struct log_limit failures, full; /* lines about them */
+    unsigned open;                   /* taken and not closed */
+    unsigned accepting;              /* threads inside accept4() */
     unsigned queued;
     struct accepted *queue; /* may_queue() of them */
     unsigned running, count;
@@ -105,15 +106,34 @@ static bool is_passing(int err)
            err == ETIMEDOUT;
 }
 
+static void tell_failure(struct acceptor *a, int err)
+{
+    char more[LOG_LEFT_OUT_MAX];
+    uint64_t left_out;
+
+    if (log_limit_pass(&a->failures, clock_ns(), &left_out))
+        log_warn("could not accept connections for now: %s%s", log_errno_text(err),
+                 log_left_out(more, left_out));
+}
+
+/* How often that is found is not how often somebody had to wait: it is not told. */
+static void tell_full(struct acceptor *a)
+{
+    uint64_t left_out;
+
+    if (a->open >= a->limit && log_limit_pass(&a->full, clock_ns(), &left_out))
+        log_warn("the slot holds %u connections, all that `connections` or the limit "
+                 "of open files allows it: more have to wait",
+                 a->open);
+}
+
 /* True when it makes sense to go on. */
 static bool handle_error(struct acceptor *a, int listener, int err)
 {
     if (is_passing(err))
         return true;
     if (err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM) {
-        if (!a->out_of_files)
-            log_warn_errno(err, "could not accept connections for now");
-        a->out_of_files = true;
+        tell_failure(a, err);
         wait_ms(&a->room, &a->lock, BACK_OFF_MS);
         return true;
     }
@@ -134,7 +154,6 @@ static void deliver(struct acceptor *a, const struct accepted *got)
 
     CHECK(a->queued < may_queue(a));
     a->queue[a->queued++] = *got;
-    a->out_of_files = false;
     if (!wake)
         return;
     pthread_mutex_unlock(&a->lock);
@@ -153,6 +172,7 @@ static void *run_thread(void *arg)
     pthread_mutex_lock(&a->lock);
     while (go_on && !a->stopping) {
         if (!has_room(a)) {
+            tell_full(a);
             pthread_cond_wait(&a->room, &a->lock);
             continue;
         }

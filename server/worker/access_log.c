@@ -231,8 +231,10 @@ static int write_piece(struct access_log *log, const char *from, size_t n,
 
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got <= 0) {
+            log->err = got < 0 ? -errno : -EIO;
             break;
+        }
         at += (size_t)got;
     }
     *ret_written = at;

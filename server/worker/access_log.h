@@ -29,6 +29,7 @@ struct access_log {
     char *bytes;  /* ACCESS_LOG_BYTES, while on */
     size_t len;
     uint64_t lines; /* in bytes[] */
+    int err;        /* negative errno of the last write that failed */
     int64_t time_s; /* what time[] says */
     char time[32];
 };

@@ -33,8 +33,7 @@ static void log_request(struct worker *w, const struct conn *c)
         line.user_agent = r->field[FIELD_USER_AGENT];
     }
     access_log_add(&w->log, &line, &dropped);
-    if (dropped > 0)
-        count(w->seat, COUNTER_log_dropped, dropped);
+    worker_log_dropped(w, dropped);
 }
 
 static void book(struct worker *w, struct conn *c)

@@ -82,7 +82,7 @@ static void reopen(struct worker *w)
 
     if (access_log_is_on(&w->log) && strcmp(w->options->access_log, "-") != 0)
         rc = access_log_reopen(&w->log, w->options->access_log, &dropped);
-    count(w->seat, COUNTER_log_dropped, dropped);
+    worker_log_dropped(w, dropped);
     if (rc < 0)
         log_warn_errno(rc, "could not reopen the access log '%s'",
                        w->options->access_log);
@@ -91,7 +91,7 @@ static void reopen(struct worker *w)
 
 static void host(struct worker *w, const struct message *m, int *fd)
 {
-    int rc = -EINVAL;
+    int rc = -EMFILE; /* it came with one */
 
     if (*fd >= 0)
         rc = host_add(&w->host, w->env, (unsigned)m->arg[0], (unsigned)m->arg[1],

@@ -2,6 +2,7 @@
 /* fetch.c - one fetch per key and slot; see fetch.h. */
 #include "server/worker/fetch.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,6 +173,30 @@ static uint64_t stay_ns(const struct worker *w, const struct origin_result *r)
     return (uint64_t)ms * CLOCK_NS_PER_MS;
 }
 
+/* What is short (503) and what is broken are told apart, so that a storm of the one
+ * does not hide the other. */
+static void complain(struct worker *w, const struct fetch *f,
+                     const struct origin_result *r)
+{
+    char more[LOG_LEFT_OUT_MAX];
+    uint64_t left_out;
+
+    if (log_limit_pass(&w->fetches.told[r->status == 503], w->now_ns, &left_out))
+        log_warn("could not fetch '%.*s': %s%s", SPAN_ARG(key_of(f)),
+                 r->why != NULL ? r->why : "no reason given",
+                 log_left_out(more, left_out));
+}
+
+static void tell_left_out(struct worker *w)
+{
+    uint64_t left_out;
+
+    for (unsigned i = 0; i < 2; i++)
+        if (log_limit_due(&w->fetches.told[i], w->now_ns, &left_out))
+            log_warn("%" PRIu64 " more fetches failed since the last such line",
+                     left_out);
+}
+
 static void finish(struct worker *w, struct fetch *f, struct fetched *got)
 {
     struct fetches *all = &w->fetches;
@@ -184,8 +209,7 @@ static void finish(struct worker *w, struct fetch *f, struct fetched *got)
     } else if (got->result.status >= 400) {
         count(w->seat, COUNTER_fetch_errors, 1);
         if (got->result.status >= 500)
-            log_warn("could not fetch '%.*s': %s", SPAN_ARG(key_of(f)),
-                     got->result.why != NULL ? got->result.why : "no reason given");
+            complain(w, f, &got->result);
     }
     if (!stay) {
         forget(all, f);
@@ -337,6 +361,7 @@ void fetches_tick(struct worker *w)
 {
     struct list *it;
 
+    tell_left_out(w);
     while ((it = list_first(&w->fetches.finished)) != NULL) {
         struct fetch *f = list_entry(it, struct fetch, in_state);
 

@@ -17,6 +17,7 @@
 
 #include "server/base/list.h"
 #include "server/base/span.h"
+#include "server/base/log_limit.h"
 #include "server/origin/origin.h"
 
 struct conn;
@@ -36,6 +37,7 @@ struct fetches {
     struct list dropped;  /* pending */
     unsigned pending;
     uint64_t finished_bytes;
+    struct log_limit told[2]; /* lines about what was broken, and what was short */
 };
 
 enum fetch_answer {

@@ -17,6 +17,7 @@
 #include "server/worker/worker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -147,6 +148,33 @@ static void check_drained(struct worker *w)
 
 /* ---- the loop ------------------------------------------------------------------- */
 
+void worker_log_dropped(struct worker *w, uint64_t lines)
+{
+    uint64_t failures;
+
+    if (lines == 0)
+        return;
+    count(w->seat, COUNTER_log_dropped, lines);
+    w->log_dropped += lines;
+    if (log_limit_pass(&w->log_told, w->now_ns, &failures)) {
+        log_warn("could not write the access log '%s': %s; %" PRIu64 " lines are lost",
+                 w->options->access_log, log_errno_text(w->log.err), w->log_dropped);
+        w->log_dropped = 0;
+    }
+}
+
+/* What was lost since the last line about it. */
+static void tell_log_dropped(struct worker *w)
+{
+    uint64_t failures;
+
+    if (!log_limit_due(&w->log_told, w->now_ns, &failures))
+        return;
+    log_warn("%" PRIu64 " more lines of the access log '%s' are lost", w->log_dropped,
+             w->options->access_log);
+    w->log_dropped = 0;
+}
+
 static void flush_log(struct worker *w)
 {
     uint64_t dropped = 0;
@@ -154,8 +182,8 @@ static void flush_log(struct worker *w)
     if (!access_log_is_on(&w->log))
         return;
     access_log_flush(&w->log, &dropped);
-    if (dropped > 0)
-        count(w->seat, COUNTER_log_dropped, dropped);
+    worker_log_dropped(w, dropped);
+    tell_log_dropped(w);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)

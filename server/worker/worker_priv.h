@@ -70,6 +70,8 @@ struct worker {
     struct deadlines deadlines;
     struct intake_pool intakes;
     struct access_log log;
+    struct log_limit log_told; /* lines about lines that were lost */
+    uint64_t log_dropped;      /* since the last of these */
 
     /* what is served */
     struct cache *cache;     /* NULL: off */
@@ -103,6 +105,8 @@ uint64_t worker_clock(struct worker *);
 
 void worker_drain(struct worker *, uint64_t deadline_ms, enum drain_reason);
 void worker_quit(struct worker *);
+/* So many lines of the access log could not be written. */
+void worker_log_dropped(struct worker *, uint64_t lines);
 
 /* worker_run() for a thread of a host. */
 int worker_run_guest(const struct worker_env *, const _Atomic(bool) *stop);
