@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "server/base/check.h"
@@ -82,6 +83,7 @@ static pid_t fork_timed(struct spawn *sp, bool slots)
     check_one_thread();
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
+    sp->parent = getpid();
     if (cache != NULL)
         cache_fork_prepare(cache);
     start_ns = clock_ns();
@@ -113,6 +115,21 @@ static void take_signals(void)
         signal(ignored[i], SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A stopped process does not see that its channel has ended: without help it would
+ * outlive a killed master for ever, with the listeners open. So the kernel sends it a
+ * SIGCONT when its parent dies, which means nothing to a process that runs. The signal
+ * goes out when the thread that forked ends; the master has but one. A parent that died
+ * before the prctl() is seen by the getppid() behind it: then it never comes, and
+ * nobody waits for this child. It is lost in an exec of a set-uid program and for the
+ * children of this child, which neither have. */
+static void wake_when_orphaned(const struct spawn *sp)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0) < 0)
+        log_warn_errno(errno, "could not ask to be woken when the master ends");
+    if (getppid() != sp->parent)
+        _exit(EXIT_OS_ERROR);
 }
 
 static void close_descriptors(const struct spawn *sp, int channel_fd, int extra_fd)
@@ -186,6 +203,7 @@ static _Noreturn void be_worker(struct spawn *sp, const struct instance *inst,
     struct worker_env env = make_env(sp, channel_fd);
     char name[16];
 
+    wake_when_orphaned(sp);
     take_signals();
     log_set_role("worker", (int)inst->slot);
     check_set_hook(leave_words, &seat->board);
@@ -206,6 +224,7 @@ static _Noreturn void be_host(struct spawn *sp, uint32_t generation, int channel
 {
     struct worker_env env = make_env(sp, channel_fd);
 
+    wake_when_orphaned(sp);
     take_signals();
     log_set_role("host", -1);
     own_heap(sp);
@@ -222,6 +241,7 @@ static _Noreturn void be_admin(struct spawn *sp, uint32_t generation, int channe
     const struct admin_env env = { sp->options, sp->region, sp->admin_listener,
                                    channel_fd, generation };
 
+    wake_when_orphaned(sp);
     take_signals();
     log_set_role("admin", -1);
     own_heap(sp);

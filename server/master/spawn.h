@@ -3,10 +3,10 @@
  * process.
  *
  * Parent: one thread (checked), signals blocked around the fork, the fork timed and
- * told. Child, in this order: signals as a worker wants them (driven by its channel,
- * not by signals), the heap made its own, every descriptor closed but an allow-list
- * (the epoll of the master among them: it is never touched, since both would share it),
- * title, pretouch, then its role. It leaves by _exit().
+ * told. Child, in this order: woken when the master dies, signals as a worker wants
+ * them (driven by its channel, not by signals), the heap made its own, every descriptor
+ * closed but an allow-list (the epoll of the master among them: it is never touched,
+ * since both would share it), title, pretouch, then its role. It leaves by _exit().
  */
 #ifndef COWSHED_MASTER_SPAWN_H
 #define COWSHED_MASTER_SPAWN_H
@@ -38,6 +38,7 @@ struct spawn {
     int admin_listener;  /* -1: none */
     int access_log_fd;   /* -1: off */
     pid_t (*fork)(void); /* fork(); a test's own */
+    pid_t parent;        /* the process of the last fork */
 };
 
 /* All: 0, the pid and the master's end of a new channel; or a negative errno. */
