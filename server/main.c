@@ -19,6 +19,7 @@
 #include "server/ctl/ctl.h"
 #include "server/ctl/signal.h"
 #include "server/master/master.h"
+#include "server/master/signals.h"
 #include "server/master/spawn.h"
 #include "server/master/title.h"
 #include "server/shared/version.h"
@@ -305,12 +306,16 @@ static int serve(struct command_line *line)
 int main(int argc, char **argv)
 {
     struct command_line line = { .command = SERVE };
-    char **copy = title_init(argc, argv);
+    char **copy;
 
+    signals_hold(); /* until the loop of the master listens to them */
+    copy = title_init(argc, argv);
     if (copy != NULL)
         argv = copy;
     if (parse(argc, argv, &line) < 0)
         return EXIT_USAGE;
+    if (line.command != SERVE)
+        signals_let();
     switch (line.command) {
     case SERVE:
         return serve(&line);

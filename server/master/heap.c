@@ -9,11 +9,13 @@
 #include "server/base/clock.h"
 #include "server/cache/cache.h"
 #include "server/conf/options.h"
+#include "server/master/signals.h"
 #include "server/origin/synthetic.h"
 #include "server/shared/region.h"
 
 enum {
-    PINS_MAX = 65536, /* per seat: one for each connection that waits for room */
+    PINS_MAX = 65536,   /* per seat: one for each connection that waits for room */
+    PRELOAD_LOOK = 256, /* objects between two looks for a signal */
 };
 
 static void on_gc_event(void *arg, const struct gc_event *event)
@@ -147,6 +149,8 @@ uint64_t heap_preload(struct heap *heap, const struct options *o)
     if (heap->cache == NULL || o->origin != ORIGIN_SYNTHETIC || !o->synthetic_preload)
         return 0;
     for (uint64_t i = 0; i < config.objects && stats.evicted == 0; i++) {
+        if (i % PRELOAD_LOOK == 0 && signals_ask_to_end())
+            break; /* what it would be filled for is not wanted any more */
         char path[SYNTHETIC_PATH_MAX];
         struct origin_result result = { .fd = -1 };
         struct cache_record record;

@@ -283,10 +283,6 @@ static void on_signal(evutil_socket_t signo, short what, void *arg)
 
 static int open_loop(struct master *m)
 {
-    static const int wanted[] = { SIGCHLD, SIGTERM, SIGQUIT, SIGINT,  SIGHUP,
-                                  SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGURG };
-
-    _Static_assert(sizeof wanted / sizeof wanted[0] <= SIGNALS_MAX, "room for all");
     signal(SIGPIPE, SIG_IGN);
     m->base = event_base_new();
     if (m->base == NULL)
@@ -295,19 +291,21 @@ static int open_loop(struct master *m)
     m->tick = event_new(m->base, -1, 0, on_tick, m);
     if (m->timer == NULL || m->tick == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-        m->signals[i] = evsignal_new(m->base, wanted[i], on_signal, m);
+    for (size_t i = 0; i < SIGNALS_HEARD; i++) {
+        m->signals[i] = evsignal_new(m->base, signals_heard[i], on_signal, m);
         if (m->signals[i] == NULL || event_add(m->signals[i], NULL) < 0)
             return -ENOMEM;
     }
     arm(m->tick, 0);
     arm(m->timer, 0);
+    signals_let();
     return 0;
 }
 
 static void close_loop(struct master *m)
 {
-    for (unsigned i = 0; i < SIGNALS_MAX; i++)
+    signals_hold(); /* the handlers go now */
+    for (unsigned i = 0; i < SIGNALS_HEARD; i++)
         if (m->signals[i] != NULL)
             event_free(m->signals[i]);
     if (m->timer != NULL)

@@ -21,11 +21,12 @@
 #include "server/master/publish.h"
 #include "server/master/purge_log.h"
 #include "server/master/roll.h"
+#include "server/master/signals.h"
 #include "server/shared/sockets.h"
 #include "server/master/spawn.h"
 #include "server/master/supervisor.h"
 
-enum { MASTER_MAGIC = 0x6d617374, SIGNALS_MAX = 12, REFORKS_MAX = 16 };
+enum { MASTER_MAGIC = 0x6d617374, REFORKS_MAX = 16 };
 
 struct admin_child {
     pid_t pid; /* 0: it does not run */
@@ -62,7 +63,7 @@ struct master {
     int listener, admin_listener; /* -1: none */
     struct address listen_at, admin_at;
     struct event_base *base;
-    struct event *signals[SIGNALS_MAX];
+    struct event *signals[SIGNALS_HEARD];
     struct event *timer, *tick;
     bool ready_told;
     bool leaving; /* the loop ends */
