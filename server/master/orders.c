@@ -164,14 +164,19 @@ static void settle_reforks(struct master *m, uint64_t now_ns, uint64_t *next_ns)
 void orders_settle(struct master *m, uint64_t now_ns, uint64_t *next_ns)
 {
     static struct roll ended;
+    char silent[ROLL_SILENT_MAX], words[ROLL_SILENT_MAX + 64];
     uint64_t deadline_ns;
     int rc;
 
     while (rolls_ended(&m->rolls, now_ns, &ended, &rc)) {
-        if (rc < 0)
-            log_warn("not every worker has answered with %s in time",
-                     message_name(ended.answer));
-        answer(m, ended.order, rc, rc < 0 ? "not every worker has answered" : "done");
+        snprintf(words, sizeof words, "done");
+        if (rc < 0) {
+            roll_silent(silent, &ended);
+            log_warn("no %s came in time from %s", message_name(ended.answer), silent);
+            snprintf(words, sizeof words,
+                     "not every worker has answered: nothing came from %s", silent);
+        }
+        answer(m, ended.order, rc, words);
     }
     deadline_ns = rolls_deadline(&m->rolls);
     if (deadline_ns < *next_ns)

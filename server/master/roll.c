@@ -3,7 +3,10 @@
 #include "server/master/roll.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { NAMED_MAX = 8 };
 
 struct roll *rolls_begin(struct rolls *rolls, enum message_kind answer, uint64_t number,
                          uint64_t order, uint64_t deadline_ns)
@@ -62,6 +65,28 @@ bool rolls_ended(struct rolls *rolls, uint64_t now_ns, struct roll *ret, int *re
         return true;
     }
     return false;
+}
+
+static bool is_silent(const struct roll *r, unsigned slot)
+{
+    return r->waits[seat_of(slot, 0)] || r->waits[seat_of(slot, 1)];
+}
+
+char *roll_silent(char out[ROLL_SILENT_MAX], const struct roll *r)
+{
+    unsigned n = 0, named = 0;
+    int at;
+
+    for (unsigned i = 0; i < SLOTS_MAX; i++)
+        n += is_silent(r, i);
+    at = snprintf(out, ROLL_SILENT_MAX, n == 1 ? "slot" : "slots");
+    for (unsigned i = 0; i < SLOTS_MAX && named < NAMED_MAX; i++)
+        if (is_silent(r, i))
+            at += snprintf(out + at, (size_t)(ROLL_SILENT_MAX - at), "%s %u",
+                           named++ > 0 ? "," : "", i);
+    if (named < n)
+        snprintf(out + at, (size_t)(ROLL_SILENT_MAX - at), " and %u more", n - named);
+    return out;
 }
 
 uint64_t rolls_deadline(const struct rolls *rolls)

@@ -36,6 +36,11 @@ void rolls_gone(struct rolls *, unsigned seat);
 /* One that has ended: true, a copy of it and 0 or -ETIMEDOUT; its place is free again.
  * Call until false. */
 bool rolls_ended(struct rolls *, uint64_t now_ns, struct roll *ret, int *ret_error);
+enum { ROLL_SILENT_MAX = 96 };
+
+/* Who has not answered: "slot 3", "slots 0, 3, 7", at most eight "and N more". Returns
+ * out. */
+char *roll_silent(char out[ROLL_SILENT_MAX], const struct roll *);
 /* The next deadline; UINT64_MAX when no order is open. */
 uint64_t rolls_deadline(const struct rolls *);
 

@@ -85,8 +85,34 @@ static void one_order_too_many_is_refused(void **state)
     check_not_null(begin(ROLLS_MAX, 50));
 }
 
+static void who_is_silent_is_named(void **state)
+{
+    static const struct {
+        unsigned slots, step;
+        const char *want;
+    } cases[] = {
+        { 1, 3, "slot 0" },
+        { 2, 3, "slots 0, 3" },
+        { 8, 1, "slots 0, 1, 2, 3, 4, 5, 6, 7" },
+        { 9, 1, "slots 0, 1, 2, 3, 4, 5, 6, 7 and 1 more" },
+        { SLOTS_MAX, 1, "slots 0, 1, 2, 3, 4, 5, 6, 7 and 120 more" },
+        { 8, 16, "slots 0, 16, 32, 48, 64, 80, 96, 112" },
+    };
+    char out[ROLL_SILENT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        struct roll roll = { .answer = MESSAGE_PURGED };
+
+        for (unsigned k = 0; k < cases[i].slots; k++)
+            roll.waits[seat_of(k * cases[i].step, k % 2)] = true;
+        roll.waits[seat_of(0, 1)] = true; /* both seats: named once */
+        check_str(roll_silent(out, &roll), cases[i].want);
+    }
+}
+
 #define fresh(name) test_with(name, make, NULL)
 TEST_MAIN(fresh(an_order_that_nobody_was_told_is_done),
           fresh(it_waits_for_the_last_answer_with_its_number),
           fresh(who_is_gone_need_not_answer), fresh(time_is_over_at_the_deadline),
-          fresh(one_order_too_many_is_refused))
+          fresh(one_order_too_many_is_refused), fresh(who_is_silent_is_named))
