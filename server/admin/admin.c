@@ -37,6 +37,7 @@ enum {
     HEADERS_MAX = 16384,
     BODY_MAX = 65536,
     EVENTS_DEFAULT = 10000,
+    LAST_ANSWERS_MS = 500, /* less than the master waits for us */
     EXIT_OS_ERROR = 71,
 };
 
@@ -49,6 +50,8 @@ struct admin {
     struct event *channel_event;
     struct calibration calibration;
     struct view view;
+    unsigned unsent; /* answers that are not written yet */
+    bool leaving;
 };
 
 static struct page_source look(struct admin *a)
@@ -59,8 +62,29 @@ static struct page_source look(struct admin *a)
                                  &a->calibration };
 }
 
-static void answer(struct evhttp_request *req, int status, const char *type,
-                   struct evbuffer *body)
+/* An answer is written, or its connection has ended before. */
+static void settle_answer(struct admin *a, struct evhttp_connection *connection)
+{
+    CHECK_MAGIC(a, ADMIN_MAGIC);
+    CHECK(a->unsent > 0);
+    a->unsent--;
+    evhttp_connection_set_closecb(connection, NULL, NULL);
+    if (a->leaving && a->unsent == 0)
+        event_base_loopbreak(a->base);
+}
+
+static void on_written(struct evhttp_request *req, void *arg)
+{
+    settle_answer(arg, evhttp_request_get_connection(req));
+}
+
+static void on_cut_off(struct evhttp_connection *connection, void *arg)
+{
+    settle_answer(arg, connection);
+}
+
+static void answer(struct admin *a, struct evhttp_request *req, int status,
+                   const char *type, struct evbuffer *body)
 {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
 
@@ -74,28 +98,32 @@ static void answer(struct evhttp_request *req, int status, const char *type,
         evhttp_add_header(headers, "Content-Length", length);
         evbuffer_drain(body, evbuffer_get_length(body));
     }
+    a->unsent++;
+    evhttp_request_set_on_complete_cb(req, on_written, a);
+    evhttp_connection_set_closecb(evhttp_request_get_connection(req), on_cut_off, a);
     evhttp_send_reply(req, status, NULL, body);
 }
 
-static void answer_text(struct evhttp_request *req, int status, const char *text)
+static void answer_text(struct admin *a, struct evhttp_request *req, int status,
+                        const char *text)
 {
     struct evbuffer *body = evbuffer_new();
 
     if (body != NULL)
         evbuffer_add_printf(body, "%s\n", text);
-    answer(req, status, "text/plain; charset=utf-8", body);
+    answer(a, req, status, "text/plain; charset=utf-8", body);
     if (body != NULL)
         evbuffer_free(body);
 }
 
 /* 0 or the error of the page: then the answer says so. */
-static void answer_page(struct evhttp_request *req, int rc, const char *type,
-                        struct evbuffer *body)
+static void answer_page(struct admin *a, struct evhttp_request *req, int rc,
+                        const char *type, struct evbuffer *body)
 {
     if (rc < 0 || body == NULL)
-        answer_text(req, 500, "out of memory");
+        answer_text(a, req, 500, "out of memory");
     else
-        answer(req, 200, type, body);
+        answer(a, req, 200, type, body);
     if (body != NULL)
         evbuffer_free(body);
 }
@@ -108,7 +136,7 @@ static void on_status(struct admin *a, struct evhttp_request *req)
     struct evbuffer *body = evbuffer_new();
     struct page_source from = look(a);
 
-    answer_page(req, body != NULL ? page_status(body, &from) : -ENOMEM,
+    answer_page(a, req, body != NULL ? page_status(body, &from) : -ENOMEM,
                 "application/json", body);
 }
 
@@ -117,32 +145,31 @@ static void on_metrics(struct admin *a, struct evhttp_request *req)
     struct evbuffer *body = evbuffer_new();
     struct page_source from = look(a);
 
-    answer_page(req, body != NULL ? page_metrics(body, &from) : -ENOMEM,
+    answer_page(a, req, body != NULL ? page_metrics(body, &from) : -ENOMEM,
                 "text/plain; version=0.0.4; charset=utf-8", body);
 }
 
 static void on_live(struct admin *a, struct evhttp_request *req)
 {
-    (void)a; /* that this process answers, and lives only as long as the master, is the
+    /* that this process answers, and lives only as long as the master, is the
                 news */
-    answer_text(req, 200, "ok");
+    answer_text(a, req, 200, "ok");
 }
 
 static void on_ready(struct admin *a, struct evhttp_request *req)
 {
     struct page_source from = look(a);
-    const char *words;
-    int rc = page_ready(&from, &words);
+    char words[READY_WORDS_MAX];
+    int rc = page_ready(&from, words);
 
-    answer_text(req, rc == 0 ? 200 : 503, words);
+    answer_text(a, req, rc == 0 ? 200 : 503, words);
 }
 
 static void on_dashboard(struct admin *a, struct evhttp_request *req)
 {
     struct evbuffer *body = evbuffer_new();
 
-    (void)a;
-    answer_page(req,
+    answer_page(a, req,
                 body != NULL
                     ? evbuffer_add(body, page_dashboard, strlen(page_dashboard))
                     : -ENOMEM,
@@ -175,11 +202,11 @@ static void on_events(struct admin *a, struct evhttp_request *req)
 
     if (!query_number(req, "since", 0, &since_ns) ||
         !query_number(req, "limit", EVENTS_DEFAULT, &limit)) {
-        answer_text(req, 400, "since (ns) and limit are numbers");
+        answer_text(a, req, 400, "since (ns) and limit are numbers");
         return;
     }
     body = evbuffer_new();
-    answer_page(req,
+    answer_page(a, req,
                 body != NULL ? page_events(body, a->env->region, since_ns, limit)
                              : -ENOMEM,
                 "application/x-ndjson", body);
@@ -217,16 +244,16 @@ static void take_order(struct admin *a, struct evhttp_request *req, const char *
 
     if (evhttp_request_get_command(req) != EVHTTP_REQ_POST) {
         evhttp_add_header(evhttp_request_get_output_headers(req), "Allow", "POST");
-        answer_text(req, 405, "orders are POST");
+        answer_text(a, req, 405, "orders are POST");
         return;
     }
     if (is_foreign(req)) {
-        answer_text(req, 403, "orders come from this origin only");
+        answer_text(a, req, 403, "orders come from this origin only");
         return;
     }
     status = orders_take(&a->orders, req, name, &why);
     if (status != 0)
-        answer_text(req, status, why);
+        answer_text(a, req, status, why);
 }
 
 static void on_request(struct evhttp_request *req, void *arg)
@@ -250,32 +277,43 @@ static void on_request(struct evhttp_request *req, void *arg)
         } else {
             evhttp_add_header(evhttp_request_get_output_headers(req), "Allow",
                               "GET, HEAD");
-            answer_text(req, 405, "this is for reading");
+            answer_text(a, req, 405, "this is for reading");
         }
         return;
     }
-    answer_text(req, 404, "no such page");
+    answer_text(a, req, 404, "no such page");
 }
 
 /* --- the master ----------------------------------------------------------------------
  */
 
-static void on_answer(struct evhttp_request *req, int status, const char *words)
+static void on_answer(void *arg, struct evhttp_request *req, int status,
+                      const char *words)
 {
-    answer_text(req, status, words);
+    answer_text(arg, req, status, words);
+}
+
+/* Who has asked for the drain that ends us is told before. */
+static void leave(struct admin *a)
+{
+    const struct timeval limit = { .tv_usec = LAST_ANSWERS_MS * 1000 };
+
+    event_del(a->channel_event);
+    orders_end(&a->orders);
+    a->leaving = true;
+    if (a->unsent == 0 || event_base_loopexit(a->base, &limit) < 0)
+        event_base_loopbreak(a->base);
 }
 
 static void on_channel(evutil_socket_t fd, short what, void *arg)
 {
     struct admin *a = arg;
-    bool go_on;
 
     (void)fd;
     (void)what;
     CHECK_MAGIC(a, ADMIN_MAGIC);
-    go_on = orders_hear(&a->orders);
-    if (!go_on)
-        event_base_loopbreak(a->base);
+    if (!orders_hear(&a->orders))
+        leave(a);
 }
 
 static int open_admin(struct admin *a, const struct admin_env *env)
@@ -286,7 +324,7 @@ static int open_admin(struct admin *a, const struct admin_env *env)
     a->http = a->base != NULL ? evhttp_new(a->base) : NULL;
     if (a->http == NULL)
         return -ENOMEM;
-    orders_init(&a->orders, a->base, env->channel_fd, env->generation, on_answer);
+    orders_init(&a->orders, a->base, env->channel_fd, env->generation, on_answer, a);
     evhttp_set_timeout(a->http, TIMEOUT_S);
     evhttp_set_max_headers_size(a->http, HEADERS_MAX);
     evhttp_set_max_body_size(a->http, BODY_MAX);

@@ -135,6 +135,18 @@ static void add_workers(struct evbuffer *out, const struct view *v)
                             seat_state_name(states[i]), v->by_state[states[i]]);
 }
 
+/* Workers that run: a slot without one has no heartbeat that could be old. */
+static void add_heartbeats(struct evbuffer *out, const struct view *v)
+{
+    family(out, "slot_heartbeat_age_seconds", "gauge",
+           "since the loop of the worker was alive; it tells every 100 ms");
+    for (unsigned i = 0; i < v->count; i++)
+        if (v->slots[i].pid > 0)
+            evbuffer_add_printf(
+                out, "cowshed_slot_heartbeat_age_seconds{slot=\"%u\"} %.3f\n",
+                v->slots[i].slot, (double)v->slots[i].quiet_ns / 1e9);
+}
+
 static void add_memory(struct evbuffer *out, const struct view *v)
 {
     family(out, "worker_memory_bytes", "gauge", "proportional set size of the worker");
@@ -197,6 +209,7 @@ int page_metrics(struct evbuffer *out, const struct page_source *from)
                         (double)(clock_wall_ns() - up_ns) / 1e9);
     add_board(out, board);
     add_workers(out, from->view);
+    add_heartbeats(out, from->view);
     add_requests(out, from->view);
     add_latency(out, from->view);
     add_memory(out, from->view);

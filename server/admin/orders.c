@@ -31,9 +31,9 @@ struct order {
 };
 
 void orders_init(struct orders *o, struct event_base *base, int channel_fd,
-                 uint32_t generation, order_answer_fn *answer)
+                 uint32_t generation, order_answer_fn *answer, void *arg)
 {
-    *o = (struct orders){ .base = base, .answer = answer };
+    *o = (struct orders){ .base = base, .answer = answer, .arg = arg };
     channel_init(&o->channel, channel_fd, ADMIN_SLOT, generation);
     list_init(&o->waiting);
 }
@@ -47,7 +47,7 @@ static void end_order(struct order *order, int status, const char *words)
     event_free(order->timer);
     if (req != NULL) {
         evhttp_connection_set_closecb(evhttp_request_get_connection(req), NULL, NULL);
-        order->orders->answer(req, status, words);
+        order->orders->answer(order->orders->arg, req, status, words);
     }
     order->magic = 0;
     free(order);
@@ -113,6 +113,12 @@ bool orders_hear(struct orders *o)
     if (rc == -EBADMSG)
         log_err("the master sent a broken message");
     return rc == 0;
+}
+
+void orders_end(struct orders *o)
+{
+    list_each_safe (it, &o->waiting)
+        end_order(list_entry(it, struct order, link), 503, "the server leaves");
 }
 
 /* --- commands ------------------------------------------------------------------------

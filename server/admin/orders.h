@@ -18,7 +18,8 @@
 struct event_base;
 struct evhttp_request;
 
-typedef void order_answer_fn(struct evhttp_request *, int status, const char *words);
+typedef void order_answer_fn(void *arg, struct evhttp_request *, int status,
+                             const char *words);
 
 struct orders {
     struct event_base *base;
@@ -27,16 +28,19 @@ struct orders {
     struct list waiting;
     unsigned count;
     order_answer_fn *answer;
+    void *arg;
 };
 
 void orders_init(struct orders *, struct event_base *, int channel_fd,
-                 uint32_t generation, order_answer_fn *answer);
+                 uint32_t generation, order_answer_fn *answer, void *arg);
 /* `name`: gc, purge (with ?url=), refork, reload, reopen, drain. 0: it waits. Else the
  * status to answer at once, with words. */
 int orders_take(struct orders *, struct evhttp_request *, const char *name,
                 const char **ret_words);
 /* Reads the channel. False: told to end, or the master is gone. */
 bool orders_hear(struct orders *);
+/* Answers those that still wait: the server leaves. */
+void orders_end(struct orders *);
 
 /* Pure. The key of the cache for what an operator names: a path or a whole URL, with or
  * without query. Empty text is everything. 0 and its length, or -EINVAL. `to` has room

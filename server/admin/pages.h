@@ -31,7 +31,10 @@ int page_events(struct evbuffer *, const struct region *, uint64_t since_ns,
 /* HTML that shows /status and refreshes itself. */
 extern const char page_dashboard[];
 
-/* Is the server ready for a load balancer? Words for people in *ret_words (static). */
-int page_ready(const struct page_source *, const char **ret_words);
+enum { READY_WORDS_MAX = 192 };
+
+/* Is the server ready for a load balancer? 0 or a negative errno, and words for people.
+ */
+int page_ready(const struct page_source *, char ret_words[READY_WORDS_MAX]);
 
 #endif

@@ -2,6 +2,7 @@
 /* status.c - /status: the whole server as one JSON object. */
 #include <errno.h>
 #include <event2/buffer.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include "server/admin/pages.h"
 #include "server/admin/view.h"
 #include "server/base/clock.h"
+#include "server/base/errno_text.h"
+#include "server/base/num.h"
 #include "server/conf/options.h"
 
 /* Fails only for want of memory; json_dumps() of the result then gives NULL. */
@@ -165,7 +168,7 @@ static json_t *calibration_of(const struct calibration *c)
 static void put_server(json_t *o, const struct page_source *from)
 {
     const struct master_board *board = &from->region->master;
-    const char *words;
+    char words[READY_WORDS_MAX];
 
     put_text(o, "mode", option_name_mode(from->options->mode));
     put(o, "pid", (uint64_t)board->pid);
@@ -173,7 +176,7 @@ static void put_server(json_t *o, const struct page_source *from)
     put(o, "uptime_ms", (from->view->now_ns - board->started_ns) / CLOCK_NS_PER_MS);
     put(o, "now_ns", from->view->now_ns);
     put(o, "slots_wanted", board->slots_wanted);
-    page_ready(from, &words);
+    page_ready(from, words);
     put_text(o, "readiness", words);
     put(o, "deaths", board->deaths);
     put(o, "recycles", board->recycles);
@@ -208,19 +211,43 @@ int page_status(struct evbuffer *out, const struct page_source *from)
     return rc;
 }
 
-int page_ready(const struct page_source *from, const char **ret_words)
+/* Nobody serves: what a fork waits for, or was refused for. */
+static void tell_why(const struct master_board *board, bool starting,
+                     char words[READY_WORDS_MAX])
+{
+    char wanted[NUM_TEXT_MAX], there[NUM_TEXT_MAX];
+    uint32_t err = board->fork_error;
+
+    if (starting)
+        snprintf(words, READY_WORDS_MAX, "starting");
+    else if (board->fork_waits_for_memory)
+        snprintf(words, READY_WORDS_MAX,
+                 "failing: no slot serves; a fork waits: %s (%" PRIu64
+                 " bytes) of memory are available, fork.min_available is %s (%" PRIu64
+                 " bytes)",
+                 num_human_size(there, board->memory_available),
+                 board->memory_available, num_human_size(wanted, board->memory_wanted),
+                 board->memory_wanted);
+    else if (err != 0)
+        snprintf(words, READY_WORDS_MAX,
+                 "failing: no slot serves; the last fork failed: %s",
+                 errno_text((int)err));
+    else
+        snprintf(words, READY_WORDS_MAX, "failing: no slot serves");
+}
+
+int page_ready(const struct page_source *from, char ret_words[READY_WORDS_MAX])
 {
     const struct master_board *board = &from->region->master;
 
     if (board->draining) {
-        *ret_words = "draining";
+        snprintf(ret_words, READY_WORDS_MAX, "draining");
         return -ESHUTDOWN;
     }
     if (view_ready(from->view) > 0) {
-        *ret_words = "ready";
+        snprintf(ret_words, READY_WORDS_MAX, "ready");
         return 0;
     }
-    *ret_words = from->view->by_state[SEAT_STARTING] > 0 ? "starting"
-                                                         : "failing: no slot serves";
+    tell_why(board, from->view->by_state[SEAT_STARTING] > 0, ret_words);
     return -EAGAIN;
 }

@@ -61,7 +61,8 @@ static void tell_ready(struct master *m)
 static void give_up(struct master *m)
 {
     if (m->supervisor.os_error) {
-        log_fatal("no worker can be forked");
+        log_fatal("no worker can be forked: %s",
+                  log_errno_text((int)m->region->master.fork_error));
         m->exit_code = EXIT_OS;
     } else {
         log_fatal("gave up: %u workers in a row died before they were ready",

@@ -13,6 +13,7 @@
 #include "server/cache/cache.h"
 #include "server/conf/options.h"
 #include "server/master/master_priv.h"
+#include "server/master/limits.h"
 #include "server/master/memory.h"
 
 enum { MESSAGES_PER_TURN = 64, RECORDS_PER_TURN = 64 };
@@ -298,6 +299,14 @@ static uint64_t op_available(void *arg)
     return memory_available();
 }
 
+static const char *op_limits(void *arg, int err)
+{
+    static char text[LIMITS_TEXT_MAX]; /* one caller, one thread */
+
+    (void)arg;
+    return limits_of_fork(text, err);
+}
+
 static void op_gone(void *arg, struct instance *inst)
 {
     struct master *m = arg;
@@ -336,6 +345,7 @@ const struct supervisor_ops master_ops = {
     .start_thread = op_start_thread,
     .kill = op_kill,
     .available = op_available,
+    .limits = op_limits,
     .gone = op_gone,
     .host_gone = op_host_gone,
     .release = op_release,

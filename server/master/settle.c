@@ -8,11 +8,14 @@
 #include "server/master/supervisor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "server/base/check.h"
 #include "server/base/log.h"
+#include "server/base/log_limit.h"
+#include "server/base/num.h"
 #include "server/conf/options.h"
 #include "server/master/generation.h"
 
@@ -354,12 +357,30 @@ static void fall_back(struct supervisor *s, unsigned number, const char *why)
 static void fork_failed(struct supervisor *s, unsigned number, int rc)
 {
     struct slot *slot = &s->slots[number];
+    char more[LOG_LEFT_OUT_MAX];
+    uint64_t left_out;
 
-    log_warn_errno(rc, "could not fork a worker for slot %u", number);
+    s->region->master.fork_error = (uint32_t)-rc;
+    if (log_limit_pass(&s->refused, s->now_ns, &left_out))
+        log_warn("could not fork a worker for slot %u: %s%s%s", number,
+                 log_errno_text(rc), s->ops->limits(s->arg, rc),
+                 log_left_out(more, left_out));
     if (!s->was_ready && list_empty(&s->children))
         s->tripped = s->os_error = true; /* it never served, and never will */
     slot->not_before_ns = backoff_failed(&slot->backoff, s->now_ns);
     fall_back(s, number, "it could not be forked");
+}
+
+static void tell_memory(const struct throttle_limits *limits,
+                        const struct throttle_state *state)
+{
+    char there[NUM_TEXT_MAX], wanted[NUM_TEXT_MAX];
+
+    log_warn("a fork waits: %s: %s (%" PRIu64
+             " bytes) are available, fork.min_available is %s (%" PRIu64 " bytes)",
+             throttle_reason_words(THROTTLE_MEMORY),
+             num_human_size(there, state->available), state->available,
+             num_human_size(wanted, limits->min_available), limits->min_available);
 }
 
 /* The gate; what to do about memory is in bring(). */
@@ -384,11 +405,15 @@ static bool may_fork(struct supervisor *s, uint64_t *next_ns)
     if (reason != s->waiting) {
         s->region->master.forks_throttled++;
         if (reason == THROTTLE_MEMORY)
-            log_warn("a fork waits: %s", throttle_reason_words(reason));
+            tell_memory(&limits, &state);
         else
             log_debug("a fork waits: %s", throttle_reason_words(reason));
     }
     s->waiting = reason;
+    if (reason == THROTTLE_MEMORY) {
+        s->region->master.memory_available = state.available;
+        s->region->master.memory_wanted = limits.min_available;
+    }
     wake_at(next_ns, retry_ns);
     return false;
 }
@@ -426,6 +451,7 @@ static bool bring(struct supervisor *s, unsigned number, uint64_t *next_ns)
         fork_failed(s, number, rc);
         wake_at(next_ns, slot->not_before_ns);
     } else {
+        s->region->master.fork_error = 0;
         s->turn = (number + 1) % SLOTS_MAX;
         wake_at(next_ns, inst->deadline_ns);
     }
@@ -460,6 +486,7 @@ uint64_t supervisor_settle(struct supervisor *s, uint64_t now_ns)
     let_hosts_go(s);
     if (bring_all(s, false, &next_ns)) /* slots that nobody serves come first */
         bring_all(s, true, &next_ns);
+    s->region->master.fork_waits_for_memory = s->waiting == THROTTLE_MEMORY;
     look_at_deadlines(s, &next_ns);
     return next_ns;
 }

@@ -29,6 +29,7 @@
 #include <sys/types.h>
 
 #include "server/base/list.h"
+#include "server/base/log_limit.h"
 #include "server/master/instance.h"
 #include "server/master/throttle.h"
 #include "server/shared/region.h"
@@ -48,6 +49,8 @@ struct supervisor_ops {
     int (*start_thread)(void *arg, struct instance *, struct child *);
     void (*kill)(void *arg, pid_t, int signo);
     uint64_t (*available)(void *arg); /* bytes of memory */
+    /* What the system allows, for a fork that failed with err: "" or " (...)". */
+    const char *(*limits)(void *arg, int err);
     /* Its end is certain: take what it left in the ring, clear the seat, close the
      * channel. */
     void (*gone)(void *arg, struct instance *);
@@ -70,6 +73,7 @@ struct supervisor {
     const struct options *options_wait;
     struct throttle throttle;
     enum throttle_reason waiting; /* what the last fork that had to wait waited for */
+    struct log_limit refused;     /* lines about forks that failed */
     unsigned turn; /* the slot behind the last that was forked: it is looked at first */
     struct breaker breaker;
     bool was_ready; /* a worker once was */

@@ -107,12 +107,20 @@ static void fake_release(void *arg, const struct options *o)
     options_free((struct options *)(uintptr_t)o);
 }
 
+static const char *fake_limits(void *arg, int err)
+{
+    (void)arg;
+    (void)err;
+    return "";
+}
+
 static const struct supervisor_ops ops = {
     .fork_worker = fake_fork_worker,
     .fork_host = fake_fork_host,
     .start_thread = fake_start_thread,
     .kill = fake_kill,
     .available = fake_available,
+    .limits = fake_limits,
     .gone = fake_gone,
     .host_gone = fake_host_gone,
     .release = fake_release,
