@@ -48,11 +48,16 @@ static void tell_ready(struct master *m)
     char listen_text[ADDRESS_TEXT_MAX], admin_text[ADDRESS_TEXT_MAX] = "off";
     int rc = pid_file_write(&m->pid_file, getpid());
 
-    if (rc < 0)
-        log_warn_errno(rc, "could not write the pid file '%s'", o->pid_file);
+    m->ready_told = true;
+    if (rc < 0) { /* nobody was told that we are ready: the start has failed */
+        log_fatal("could not write the pid file '%s': %s", o->pid_file,
+                  log_errno_text(rc));
+        m->exit_code = EXIT_OS;
+        supervisor_quit(&m->supervisor, clock_ns());
+        return;
+    }
     if (m->admin_listener >= 0)
         address_format(admin_text, &m->admin_at);
-    m->ready_told = true;
     dprintf(STDERR_FILENO, "ready listen=%s admin=%s mode=%s slots=%u pid=%d\n",
             address_format(listen_text, &m->listen_at), admin_text,
             option_name_mode(o->mode), m->supervisor.slots_wanted, (int)getpid());

@@ -89,6 +89,24 @@ static void raise_limits(void)
         log_warn_errno(errno, "could not raise the limit of open files");
 }
 
+/* What is short may be there again at the next start; the rest has to be put right
+ * first. */
+static int exit_code_of(int err)
+{
+    switch (err < 0 ? -err : err) {
+    case ENOSPC:
+    case EDQUOT:
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+        return EXIT_OS;
+    default:
+        return EXIT_CONFIG;
+    }
+}
+
 static int listen_at(const char *text, int backlog, bool blocking, struct address *at,
                      int *ret_fd)
 {
@@ -104,12 +122,11 @@ static int listen_at(const char *text, int backlog, bool blocking, struct addres
 
 static int open_sockets(struct master *m, const struct options *o)
 {
-    if (listen_at(o->listen, (int)o->backlog, true, &m->listen_at, &m->listener) < 0)
-        return EXIT_CONFIG;
-    if (!is_off(o->admin) &&
-        listen_at(o->admin, 64, false, &m->admin_at, &m->admin_listener) < 0)
-        return EXIT_CONFIG;
-    return 0;
+    int rc = listen_at(o->listen, (int)o->backlog, true, &m->listen_at, &m->listener);
+
+    if (rc == 0 && !is_off(o->admin))
+        rc = listen_at(o->admin, 64, false, &m->admin_at, &m->admin_listener);
+    return rc < 0 ? exit_code_of(rc) : 0;
 }
 
 static int open_files(struct master *m, const struct options *o)
@@ -123,12 +140,12 @@ static int open_files(struct master *m, const struct options *o)
         log_fatal("could not open the pid file '%s': %s", o->pid_file,
                   log_errno_text(rc));
     if (rc < 0)
-        return EXIT_CONFIG;
+        return exit_code_of(rc);
     rc = open_access_log(o->access_log, &m->spawn.access_log_fd);
     if (rc < 0) {
         log_fatal("could not open the access log '%s': %s", o->access_log,
                   log_errno_text(rc));
-        return EXIT_CONFIG;
+        return exit_code_of(rc);
     }
     return 0;
 }
