@@ -85,8 +85,7 @@ static int open_out(struct ab *ab)
     int err = make_folder(ab->options->out_dir);
     snprintf(path, sizeof path, "%s/server.log", ab->options->out_dir);
     if (err == 0) {
-        ab->server_log = fopen(path, "we");
-        err = ab->server_log == NULL ? -errno : 0;
+        err = out_open(&ab->server_log, path, OUT_IN_PLACE);
     }
     if (err < 0)
         fprintf(stderr, "cowload: could not write to '%s': %s\n", ab->options->out_dir,
@@ -115,8 +114,7 @@ static void ab_free(struct ab *ab)
         tally_free(&ab->arms[i].tally);
         free(ab->arms[i].cells);
     }
-    if (ab->server_log != NULL)
-        fclose(ab->server_log);
+    out_abort(&ab->server_log);
 }
 
 /* --- the blocks --- */
@@ -169,17 +167,14 @@ static int write_text(struct ab *ab, const struct ab_verdicts *verdicts)
 {
     char path[AB_PATH_MAX];
     snprintf(path, sizeof path, "%s/report.txt", ab->options->out_dir);
-    FILE *out = fopen(path, "we");
-    int err = out == NULL ? -errno : 0;
-    if (out != NULL) {
-        ab_report_text(out, ab, verdicts);
-        if (ferror(out))
-            err = -EIO;
-        if (fclose(out) != 0)
-            err = -errno;
+    struct out_file out;
+    int err = out_open(&out, path, OUT_WHOLE);
+    if (err == 0) {
+        ab_report_text(out.stream, ab, verdicts);
+        err = out_commit(&out);
     }
     if (err < 0)
-        fprintf(stderr, "cowload: could not write '%s': %s\n", path, strerror(-err));
+        out_complain(path, err, OUT_WHOLE);
     return err;
 }
 
@@ -189,7 +184,17 @@ static int write_json(struct ab *ab, const struct ab_verdicts *verdicts)
     snprintf(path, sizeof path, "%s/report.json", ab->options->out_dir);
     int err = ab_report_json(path, ab, verdicts);
     if (err < 0)
-        fprintf(stderr, "cowload: could not write '%s': %s\n", path, strerror(-err));
+        out_complain(path, err, OUT_WHOLE);
+    return err;
+}
+
+static int end_server_log(struct ab *ab)
+{
+    char path[AB_PATH_MAX];
+    snprintf(path, sizeof path, "%s/server.log", ab->options->out_dir);
+    int err = out_commit(&ab->server_log);
+    if (err < 0)
+        out_complain(path, err, OUT_IN_PLACE);
     return err;
 }
 
@@ -199,13 +204,17 @@ static int report(struct ab *ab)
     if (ab_judge(ab, &verdicts) < 0)
         return -ENOMEM;
     ab_report_text(stdout, ab, &verdicts);
-    fflush(stdout);
-    int err = write_text(ab, &verdicts);
-    int json_err = write_json(ab, &verdicts);
-    if (err == 0 && json_err == 0)
-        printf("\nreport.txt, report.json, the .hlog files and server.log are in %s\n",
-               ab->options->out_dir);
-    return err < 0 ? err : json_err;
+    bool failed = fflush(stdout) != 0 || ferror(stdout);
+    if (failed)
+        fprintf(stderr, "cowload: could not write the report to standard output\n");
+    failed |= write_text(ab, &verdicts) < 0;
+    failed |= write_json(ab, &verdicts) < 0;
+    failed |= end_server_log(ab) < 0;
+    if (failed || ab->unwritten > 0)
+        return -EIO;
+    printf("\nreport.txt, report.json, the .hlog files and server.log are in %s\n",
+           ab->options->out_dir);
+    return 0;
 }
 
 static int exit_code(const struct ab *ab)

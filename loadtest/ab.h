@@ -20,6 +20,7 @@
 
 #include "loadtest/ab_options.h"
 #include "loadtest/calibrate.h"
+#include "loadtest/out_file.h"
 #include "loadtest/quantile.h"
 #include "loadtest/run.h"
 #include "loadtest/shed.h"
@@ -64,7 +65,8 @@ struct ab {
     size_t server_cpu, own_cpu;
     cpu_set_t allowed_cpus, server_cpus;
     char program[AB_PATH_MAX];
-    FILE *server_log;
+    struct out_file server_log;
+    unsigned unwritten; /* files of cells that could not be written */
     bool terminal;
     bool interrupted;
     uint64_t begun_ns;

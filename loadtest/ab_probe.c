@@ -72,8 +72,8 @@ static void probe_arm(struct ab *ab, struct ab_arm *arm)
     struct shed shed;
     char why[AB_WHY_MAX] = "", error[SHED_ERROR_MAX];
     uint64_t begun = clock_ns(), load_ns = 0;
-    if (ab->server_log != NULL)
-        fprintf(ab->server_log, "### %s, probe\n", arm->name->label);
+    if (out_is_open(&ab->server_log))
+        fprintf(ab->server_log.stream, "### %s, probe\n", arm->name->label);
     int err = ab_start_server(ab, arm, &shed, why);
     if (err == 0) {
         if (ab->rate == 0) {

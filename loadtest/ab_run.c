@@ -19,7 +19,7 @@ enum { LAST_WORDS = 360 };
 struct cell_run {
     struct ab *ab;
     struct shed shed;
-    FILE *hlog;
+    struct out_file hlog;
     struct status before;
     int status_error;
 };
@@ -49,7 +49,7 @@ int ab_start_server(struct ab *ab, const struct ab_arm *arm, struct shed *shed,
         .n_overrides = options->overrides.n,
         .cpus = ab->pinned ? &ab->server_cpus : NULL,
         .start_timeout_ns = START_TIMEOUT_NS,
-        .log = ab->server_log,
+        .log = ab->server_log.stream,
     };
     int err = shed_start(shed, &config, error);
     if (err < 0)
@@ -106,8 +106,9 @@ static void on_warm(void *arg)
 static void on_start(void *arg, uint64_t wall_ns)
 {
     struct cell_run *cell = arg;
-    if (cell->hlog != NULL)
-        hlog_begin(cell->hlog, "Logged with cowload ab " COWLOAD_VERSION, wall_ns);
+    if (out_is_open(&cell->hlog))
+        hlog_begin(cell->hlog.stream, "Logged with cowload ab " COWLOAD_VERSION,
+                   wall_ns);
 }
 
 static void on_interval(void *arg, const struct run_interval *interval)
@@ -115,13 +116,14 @@ static void on_interval(void *arg, const struct run_interval *interval)
     struct cell_run *cell = arg;
     const struct tally *tally = interval->tally;
     double start = interval->start_s, length = interval->length_s;
-    if (cell->hlog == NULL)
+    if (!out_is_open(&cell->hlog))
         return;
-    int err = hlog_put(cell->hlog, NULL, start, length, interval->all);
+    FILE *hlog = cell->hlog.stream;
+    int err = hlog_put(hlog, NULL, start, length, interval->all);
     if (err == 0)
-        err = hlog_put(cell->hlog, "SERVICE", start, length, &tally->service);
+        err = hlog_put(hlog, "SERVICE", start, length, &tally->service);
     if (err == 0)
-        err = hlog_put(cell->hlog, "LAG", start, length, &tally->lag);
+        err = hlog_put(hlog, "LAG", start, length, &tally->lag);
     CHECK(err == 0 || err == -ENOMEM);
 }
 
@@ -199,44 +201,51 @@ static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
     return err;
 }
 
-static FILE *open_hlog(struct ab *ab, const struct ab_arm *arm, unsigned block)
+static void hlog_path(char path[AB_PATH_MAX], const struct ab *ab,
+                      const struct ab_arm *arm, unsigned block)
 {
-    char path[AB_PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s-%03u.hlog", ab->options->out_dir,
+    snprintf(path, AB_PATH_MAX, "%s/%s-%03u.hlog", ab->options->out_dir,
              arm->name->label, block + 1);
-    FILE *file = fopen(path, "we");
-    if (file == NULL)
-        fprintf(stderr, "\ncowload: could not open '%s': %s\n", path, strerror(errno));
-    return file;
+}
+
+/* What was measured is in the report all the same: the cell has not failed, only the
+ * comparison as a whole, whose files are not complete. */
+static void hlog_failed(struct ab *ab, const char *path, int err)
+{
+    ab_progress_end(ab);
+    out_complain(path, err, OUT_LINES);
+    ab->unwritten++;
 }
 
 static void run_server(struct ab *ab, struct ab_arm *arm, unsigned block,
                        struct ab_cell *cell)
 {
     struct cell_run run = { .ab = ab };
-    char error[SHED_ERROR_MAX];
+    char error[SHED_ERROR_MAX], path[AB_PATH_MAX];
     if (ab_start_server(ab, arm, &run.shed, cell->why) < 0) {
         cell->outcome = AB_FAILED;
         return;
     }
-    run.hlog = open_hlog(ab, arm, block);
+    hlog_path(path, ab, arm, block);
+    int hlog_err = out_open(&run.hlog, path, OUT_LINES);
     int err = measure(&run, arm, block, cell);
     int stop_err = shed_stop(&run.shed, STOP_TIMEOUT_NS, error);
     if (err == 0 && stop_err < 0)
         set_why(cell->why, error, &run.shed);
     if (err < 0 || stop_err < 0)
         cell->outcome = AB_FAILED;
-    if (run.hlog == NULL || fclose(run.hlog) != 0) {
-        snprintf(cell->why, sizeof cell->why, "its .hlog file could not be written");
-        cell->outcome = AB_FAILED;
-    }
+    if (hlog_err == 0)
+        hlog_err = out_commit(&run.hlog);
+    if (hlog_err < 0)
+        hlog_failed(ab, path, hlog_err);
 }
 
 void ab_run_cell(struct ab *ab, struct ab_arm *arm, unsigned block)
 {
     struct ab_cell *cell = &arm->cells[block];
-    if (ab->server_log != NULL)
-        fprintf(ab->server_log, "### %s, block %u\n", arm->name->label, block + 1);
+    if (out_is_open(&ab->server_log))
+        fprintf(ab->server_log.stream, "### %s, block %u\n", arm->name->label,
+                block + 1);
     run_server(ab, arm, block, cell);
     arm->measured += cell->outcome == AB_MEASURED || cell->outcome == AB_INVALID;
     arm->invalid += cell->outcome == AB_INVALID;

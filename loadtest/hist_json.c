@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "loadtest/hist_text.h"
+#include "loadtest/out_file.h"
 #include "loadtest/quantile.h"
 
 static json_t *percentiles_json(const struct hist *hist)
@@ -42,15 +43,18 @@ int hist_json_write(json_t *root, const char *path)
 {
     if (root == NULL)
         return -ENOMEM;
-    errno = 0;
-    FILE *out = fopen(path, "we");
-    int err = out == NULL ? -errno : 0;
-    if (err == 0 && json_dumpf(root, out, JSON_INDENT(2)) < 0)
-        err = errno != 0 ? -errno : -EIO;
-    if (out != NULL && fputc('\n', out) == EOF && err == 0)
-        err = -errno;
-    if (out != NULL && fclose(out) != 0 && err == 0)
-        err = -errno;
+    struct out_file out;
+    int err = out_open(&out, path, OUT_WHOLE);
+    if (err == 0) {
+        bool dumped = json_dumpf(root, out.stream, JSON_INDENT(2)) == 0;
+        fputc('\n', out.stream);
+        if (!dumped && out.err == 0) { /* not the disk: jansson had no memory */
+            out_abort(&out);
+            err = -ENOMEM;
+        } else {
+            err = out_commit(&out);
+        }
+    }
     json_decref(root);
     return err;
 }

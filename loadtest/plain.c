@@ -12,6 +12,7 @@
 
 #include "loadtest/hlog.h"
 #include "loadtest/options.h"
+#include "loadtest/out_file.h"
 #include "loadtest/run.h"
 #include "loadtest/selfcheck.h"
 #include "loadtest/summary.h"
@@ -25,7 +26,7 @@ static const char usage[] =
 struct plain {
     const struct options *options;
     struct run_config config;
-    FILE *hlog; /* NULL: not asked for */
+    struct out_file hlog; /* not open: not asked for */
     int hlog_error;
     bool terminal;
     uint64_t requests;
@@ -42,14 +43,15 @@ static int fail(const char *message)
 static void on_start(void *arg, uint64_t wall_ns)
 {
     struct plain *plain = arg;
-    if (plain->hlog != NULL)
-        hlog_begin(plain->hlog, "Logged with cowload " COWLOAD_VERSION, wall_ns);
+    if (out_is_open(&plain->hlog))
+        hlog_begin(plain->hlog.stream, "Logged with cowload " COWLOAD_VERSION, wall_ns);
 }
 
 static void log_series(struct plain *plain, const char *tag,
                        const struct run_interval *interval, const struct hist *hist)
 {
-    int err = hlog_put(plain->hlog, tag, interval->start_s, interval->length_s, hist);
+    int err =
+        hlog_put(plain->hlog.stream, tag, interval->start_s, interval->length_s, hist);
     if (err < 0)
         plain->hlog_error = err;
 }
@@ -58,11 +60,12 @@ static void on_interval(void *arg, const struct run_interval *interval)
 {
     struct plain *plain = arg;
     plain->requests += interval->tally->counts.in_time;
-    if (plain->hlog == NULL)
+    if (!out_is_open(&plain->hlog))
         return;
     log_series(plain, NULL, interval, interval->all);
     log_series(plain, "SERVICE", interval, &interval->tally->service);
     log_series(plain, "LAG", interval, &interval->tally->lag);
+    fflush(plain->hlog.stream); /* a partial log ends with a whole interval */
 }
 
 static bool on_tick(void *arg, double elapsed_s)
@@ -134,16 +137,14 @@ void plain_prepare(uint64_t connections)
 static int close_hlog(struct plain *plain)
 {
     int err = plain->hlog_error;
-    if (plain->hlog == NULL)
+    if (!out_is_open(&plain->hlog))
         return 0;
-    if (ferror(plain->hlog) && err == 0)
-        err = -EIO;
-    if (fclose(plain->hlog) != 0 && err == 0)
-        err = -errno;
-    plain->hlog = NULL;
     if (err < 0)
-        fprintf(stderr, "cowload: could not write '%s': %s\n",
-                plain->options->hlog_path, strerror(-err));
+        out_abort(&plain->hlog);
+    else
+        err = out_commit(&plain->hlog);
+    if (err < 0)
+        out_complain(plain->options->hlog_path, err, OUT_LINES);
     return err;
 }
 
@@ -158,12 +159,11 @@ static int report(struct plain *plain, const struct run_result *result)
     if (options->json_path != NULL) {
         int json_err = summary_json(options->json_path, options, result, &check);
         if (json_err < 0)
-            fprintf(stderr, "cowload: could not write '%s': %s\n", options->json_path,
-                    strerror(-json_err));
+            out_complain(options->json_path, json_err, OUT_WHOLE);
         err = err < 0 ? err : json_err;
     }
-    if (fflush(stdout) != 0)
-        return fail("could not write the summary");
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return fail("could not write the summary to standard output");
     if (err < 0)
         return EXIT_FAILURE;
     return check.n == 0 ? EXIT_SUCCESS : EXIT_INVALID;
@@ -200,16 +200,18 @@ static int measure(const struct options *options)
     char error[TARGET_ERROR_MAX];
     if (target_init(&target, &target_config, error) < 0)
         return fail(error);
+    int code = EXIT_FAILURE, err = 0;
     if (options->hlog_path != NULL)
-        plain.hlog = fopen(options->hlog_path, "we");
-    int code = EXIT_FAILURE;
-    if (options->hlog_path != NULL && plain.hlog == NULL)
+        err = out_open(&plain.hlog, options->hlog_path, OUT_LINES);
+    if (err < 0)
         fprintf(stderr, "cowload: could not open '%s': %s\n", options->hlog_path,
-                strerror(errno));
+                strerror(-err));
     else
         code = run(&plain, &target);
-    if (plain.hlog != NULL)
-        fclose(plain.hlog);
+    if (out_is_open(&plain.hlog)) { /* nothing was measured */
+        plain.hlog.how = OUT_WHOLE;
+        out_abort(&plain.hlog);
+    }
     target_free(&target);
     return code;
 }
