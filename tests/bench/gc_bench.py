@@ -35,7 +35,7 @@ METRICS = (
     metric("allocation", "ns", lambda r: r["alloc_ps"] / 1e3, ("alloc",)),
     metric("total time", "ms", lambda r: r["total_ns"] / 1e6),
     metric("throughput", "op/us", lambda r: r["operations"] * 1e3 / r["total_ns"]),
-    metric("collection per object", "ns", lambda r: r["collect_ns"] / r["live_objects"]),
+    metric("mark and sweep, per object", "ns", lambda r: r["collect_ns"] / r["live_objects"]),
     metric("longest pause", "ms", lambda r: r["pause_max_ns"] / 1e6),
     metric("sum of pauses", "ms", lambda r: r["pause_total_ns"] / 1e6),
     metric("longest op", "ms", lambda r: r["tick_max_ns"] / 1e6),

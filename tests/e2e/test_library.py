@@ -203,6 +203,27 @@ def manual_faults(header, manual):
     return faults
 
 
+def settings(header):
+    """The fields of struct gc_config."""
+    body = re.search(r"struct gc_config \{(.*?)\n\};", header, re.S).group(1)
+    body = re.sub(r"/\*.*?\*/", " ", body, flags=re.S)
+    return re.findall(r"(?:\(\*)?(\w+)\)?(?:\([^;]*\))?;", body)
+
+
+def described_settings(manual):
+    """The same of the manual, in its order."""
+    section = manual.partition("\n.Vt struct gc_config :\n")[2].partition("\n.El\n")[0]
+    return [n for line in re.findall(r"^\.It (.*)$", section, re.M)
+            for n in re.findall(r"Va (\w+)", line)]
+
+
+@test
+def the_manual_describes_every_setting_of_a_heap_and_no_other():
+    fields = settings(HEADER.read_text())
+    check(len(fields) > 15 and "on_event" in fields and "clock_ns" in fields, f"{fields}")
+    check_equal(sorted(described_settings(MANUAL.read_text())), sorted(fields), "the settings")
+
+
 @test
 def the_manual_describes_every_function_of_the_header_and_no_other():
     header, manual = HEADER.read_text(), MANUAL.read_text()
