@@ -93,6 +93,8 @@ void settle(struct master *m)
             event_base_loopbreak(m->base);
     } else if (!m->ready_told && supervisor_is_settled(&m->supervisor)) {
         tell_ready(m);
+        if (m->supervisor.phase == PHASE_QUIT) /* it could not: deadlines run now */
+            next_ns = supervisor_settle(&m->supervisor, now_ns);
     }
     admin_settle(m, now_ns, &next_ns);
     orders_settle(m, now_ns, &next_ns);
