@@ -544,6 +544,14 @@ def an_order_that_the_end_overtakes_is_answered_too():
 # ---- who stands still ----
 
 
+def stop(pid):
+    """Until each of its threads stands still: one that has not yet may accept a connection."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: all(p.read_text().rpartition(")")[2].split()[0] == "T"
+                           for p in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")),
+               f"{pid} to stand still")
+
+
 @test
 def a_stopped_process_does_not_outlive_a_killed_master():
     for mode in ("shared", "naive", "threads"):
@@ -551,10 +559,7 @@ def a_stopped_process_does_not_outlive_a_killed_master():
             family = children(server.proc.pid)
             check(len(family) >= 2, f"children: {family}")
             for pid in family:
-                os.kill(pid, signal.SIGSTOP)
-            for pid in family:
-                wait_until(lambda p=pid: pathlib.Path(f"/proc/{p}/stat").read_text()
-                           .rpartition(")")[2].split()[0] == "T", "it to stand still")
+                stop(pid)
             server.signal(signal.SIGKILL)
             server.wait_for_exit()
             wait_until(lambda f=family: all(not os.path.exists(f"/proc/{p}") or is_zombie(p)
@@ -566,7 +571,7 @@ def a_hung_worker_is_named_by_orders_and_its_heartbeat_shows_it():
     with Server(slots=3) as server, Conn(server.admin, 20.0) as gc, \
             Conn(server.admin, 20.0) as purge:
         hung = server.workers()[1]
-        os.kill(hung, signal.SIGSTOP)
+        stop(hung)
         gc.send("POST /ctl/gc HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         purge.send("POST /ctl/purge?url=* HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         for _ in range(20):
