@@ -188,6 +188,10 @@ $(GC_BENCH)-bdwgc: $(call objects,$(GC_BENCH_C)) $(GC_BENCH)_bdwgc.o
 	$(call tell,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $$(pkg-config --libs bdw-gc)
 
+# Its own versions of these can fail.
+$(B)/tests/unit/gc/test_failures: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc \
+	realloc free mmap munmap mprotect madvise mincore memfd_create ftruncate fcntl open)
+
 -include $(ALL_OBJECTS:.o=.d) $(wildcard $(B)/tests/bench/*.d)
 
 # --- what people ask for ------------------------------------------------------------
