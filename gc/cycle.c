@@ -10,7 +10,8 @@
  * From IDLE to SWEEP new objects are born marked. A stop-the-world collector runs the
  * machine to the end at one safepoint, unless FINISH has to wait; the incremental one
  * works for a slice. It needs no barrier for objects that never change, and gc_store()
- * for those that do.
+ * for those that do. With schedule = snapshot a child does the work of MARK, and the
+ * owner takes its marks over (snapshot.c).
  *
  * A slice is made of steps. How much a step does follows from how long the last one
  * took, so that a slice looks at the clock some 16 times whatever the machine and the
@@ -28,6 +29,7 @@
 #include "gc/pace.h"
 #include "gc/page.h"
 #include "gc/reader.h"
+#include "gc/snapshot.h"
 #include "gc/sweep.h"
 #include "gc/verify.h"
 
@@ -104,25 +106,60 @@ static void note_overshoot(struct gc_heap *heap)
         heap->stats.overshoot_bytes = over;
 }
 
+static bool runs_to_the_end(const struct gc_heap *heap)
+{
+    return heap->config.schedule == GC_STW ||
+           (heap->config.stress && heap->reason == GC_REASON_STRESS);
+}
+
+/* Reads the roots, or makes a child that does. At the limit nothing can be allocated
+ * meanwhile, and nothing is won by going on. */
+static void begin_marking(struct gc_heap *heap)
+{
+    gc_mark_reset(heap);
+    heap->in_cycle = 0;
+    heap->runway = heap->goal > heap->live_bytes + heap->since_mark
+                       ? heap->goal - heap->live_bytes - heap->since_mark
+                       : 0;
+    if (heap->reason == GC_REASON_LIMIT || !gc_snapshot_start(heap))
+        gc_mark_roots(heap);
+}
+
+/* The child that marked is lost or given up: the same cycle once more, here. */
+static void mark_again(struct gc_heap *heap)
+{
+    bool stay = heap->stay;
+    heap->stay = true;
+    gc_mark_wipe(heap);
+    begin_marking(heap);
+    heap->stay = stay;
+}
+
+/* MARK, away: whether the owner has something to do again. An owner that cannot go on
+ * sleeps meanwhile, which is shorter than marking, and leaves its processor. */
+static bool is_back(struct gc_heap *heap, uint64_t sleep_ns)
+{
+    if (sleep_ns)
+        gc_snapshot_wait(heap, sleep_ns);
+    if (gc_snapshot_is_lost(heap))
+        mark_again(heap);
+    return !heap->away || gc_snapshot_is_done(heap);
+}
+
 static void start(struct gc_heap *heap)
 {
     heap->wanted = false;
     heap->cycle_start_ns = heap->slice_begin_ns;
-    gc_mark_reset(heap);
     heap->mark_value = heap->mark_value == UINT8_MAX ? 1 : heap->mark_value + 1;
     heap->black = true;
     heap->pins_in = false;
     heap->pin_seat = heap->pin_at = 0;
-    heap->in_cycle = 0;
     heap->freed_in_cycle = 0;
-    heap->runway = heap->goal > heap->live_bytes + heap->since_mark
-                       ? heap->goal - heap->live_bytes - heap->since_mark
-                       : 0;
     heap->phase = GC_MARK;
     gc_cycle_event(heap, GC_EVENT_CYCLE_START, heap->cycle_start_ns, 0,
                    heap->live_bytes + heap->since_mark);
     gc_reader_new_epoch(heap);
-    gc_mark_roots(heap);
+    begin_marking(heap);
 }
 
 static void end_mark(struct gc_heap *heap)
@@ -150,6 +187,7 @@ static void end_sweep(struct gc_heap *heap)
     heap->stats.last_reason = heap->reason;
     heap->stats.last_marked_bytes = heap->marked_bytes;
     gc_cycle_pace(heap);
+    gc_snapshot_reap(heap);
     gc_cycle_event(heap, GC_EVENT_SWEEP, now, 0, heap->freed_in_cycle);
     gc_cycle_event(heap, GC_EVENT_CYCLE_END, heap->cycle_start_ns, heap->cycle_ns,
                    heap->live_bytes);
@@ -173,7 +211,10 @@ static enum outcome step(struct gc_heap *heap)
     case GC_IDLE:
         return DONE;
     case GC_MARK:
-        if (gc_mark_some(heap, heap->quantum[GC_MARK]))
+        if (heap->away && !is_back(heap, runs_to_the_end(heap) ? UINT64_MAX : 0))
+            return BLOCKED;
+        if (heap->away ? gc_snapshot_merge(heap, heap->quantum[GC_MARK])
+                       : gc_mark_some(heap, heap->quantum[GC_MARK]))
             heap->phase = GC_FINISH;
         return MORE;
     case GC_FINISH:
@@ -210,7 +251,7 @@ void gc_cycle_resume(struct gc_heap *heap, const struct gc_pause *pause)
 
 bool gc_cycle_sweep_for_room(struct gc_heap *heap, const struct gc_pause *pause)
 {
-    if (heap->config.schedule == GC_INCREMENTAL &&
+    if (heap->config.schedule != GC_STW &&
         now_ns(heap) - pause->begin_ns >= heap->config.max_pause_ns)
         return false;
     return gc_sweep_some(heap, heap->quantum[GC_SWEEP]);
@@ -280,12 +321,6 @@ static bool is_due(const struct gc_heap *heap, enum gc_reason *ret_reason)
            (!heap->soft || has_rested(heap));
 }
 
-static bool runs_to_the_end(const struct gc_heap *heap)
-{
-    return heap->config.schedule == GC_STW ||
-           (heap->config.stress && heap->reason == GC_REASON_STRESS);
-}
-
 static bool waits_for_readers(struct gc_heap *heap)
 {
     if (heap->phase != GC_FINISH || heap->pins_in || gc_reader_grace_over(heap))
@@ -294,8 +329,26 @@ static bool waits_for_readers(struct gc_heap *heap)
     return true;
 }
 
+/* Somebody waits for this cycle: it works at each safepoint. */
+static bool is_urgent(const struct gc_heap *heap)
+{
+    return heap->wanted || heap->reason == GC_REASON_LIMIT || heap->phase == GC_IDLE;
+}
+
+static bool waits_for_child(struct gc_heap *heap, uint64_t budget_ns)
+{
+    if (!heap->away || runs_to_the_end(heap)) /* then the slice sleeps */
+        return false;
+    bool sleeps = is_urgent(heap);
+    struct gc_pause pause = gc_cycle_pause(heap);
+    bool back = is_back(heap, sleeps ? budget_ns : 0);
+    if (sleeps || !heap->away)
+        gc_cycle_resume(heap, &pause);
+    return !back;
+}
+
 /* A cycle is under way or begins with the next slice, and nobody holds it up. */
-static bool has_work(struct gc_heap *heap)
+static bool has_work(struct gc_heap *heap, uint64_t budget_ns)
 {
     enum gc_reason reason;
     GC_CHECK(!heap->busy);
@@ -305,18 +358,12 @@ static bool has_work(struct gc_heap *heap)
         heap->reason = reason;
     }
     heap->allocated = false;
-    return !waits_for_readers(heap);
-}
-
-/* Somebody waits for this cycle: it works at each safepoint. */
-static bool is_urgent(const struct gc_heap *heap)
-{
-    return heap->wanted || heap->reason == GC_REASON_LIMIT || heap->phase == GC_IDLE;
+    return !waits_for_child(heap, budget_ns) && !waits_for_readers(heap);
 }
 
 void gc_safepoint(struct gc_heap *heap)
 {
-    if (!heap->owner || !has_work(heap))
+    if (!heap->owner || !has_work(heap, heap->config.max_pause_ns))
         return;
     if (runs_to_the_end(heap)) {
         slice(heap, UINT64_MAX, UINT64_MAX);
@@ -333,11 +380,14 @@ void gc_safepoint(struct gc_heap *heap)
     slice(heap, heap->config.max_pause_ns, work ? work : UINT64_MAX);
 }
 
+/* The world is stopped: no child could be faster. */
 static enum outcome run(struct gc_heap *heap)
 {
     enum outcome outcome = MORE;
+    heap->stay = true;
     while (outcome == MORE)
         outcome = slice(heap, UINT64_MAX, UINT64_MAX);
+    heap->stay = false;
     heap->stats.grace_waits += outcome == BLOCKED;
     return outcome;
 }
@@ -348,6 +398,12 @@ int gc_collect(struct gc_heap *heap, enum gc_reason reason)
         return -EPERM;
     GC_CHECK(!heap->busy);
     heap->allocated = false;
+    if (heap->away && gc_snapshot_cancel(heap)) {
+        heap->reason = reason;
+        mark_again(heap);
+        run(heap); /* what died since this cycle began goes with it; no reader blocks */
+        return 0;
+    }
     if (heap->phase != GC_IDLE && run(heap) == BLOCKED) {
         heap->wanted =
             true; /* what died since this cycle began goes with the next one */
@@ -365,12 +421,10 @@ bool gc_step(struct gc_heap *heap, uint64_t budget_ns)
     uint64_t begin = now_ns(heap);
     gc_decay_some(heap, budget_ns);
     uint64_t used = now_ns(heap) - begin;
-    if (has_work(heap))
-        slice(heap,
-              runs_to_the_end(heap) ? UINT64_MAX
-              : budget_ns > used    ? budget_ns - used
-                                    : 0,
-              UINT64_MAX);
+    uint64_t left = budget_ns > used ? budget_ns - used : 0;
+    gc_snapshot_reap(heap);
+    if (has_work(heap, left))
+        slice(heap, runs_to_the_end(heap) ? UINT64_MAX : left, UINT64_MAX);
     return heap->phase != GC_IDLE;
 }
 

@@ -24,6 +24,7 @@
 #include "gc/os.h"
 #include "gc/page.h"
 #include "gc/reader.h"
+#include "gc/snapshot.h"
 #include "gc/verify.h"
 
 void gc_fork_prepare(struct gc_heap *heap)
@@ -105,6 +106,7 @@ int gc_fork_child(struct gc_heap *heap)
     heap->stats.forks = forks;
     if (heap->config.shared)
         return become_reader(heap);
+    gc_snapshot_forget(heap);
     gc_cycle_abandon(heap);
     gc_reader_detach(heap);
     if (heap->config.after_fork == GC_ARENA)

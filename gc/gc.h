@@ -44,8 +44,9 @@ struct gc_reader; /* one per seat and process; defined at the end, for the inlin
 
 /* How objects of one kind are traced. trace() shows every pointer of obj to the
  * visitor, NULL pointers included if that is easier; it must not allocate, store or
- * call back into the heap. trace == NULL: the objects hold no pointers and are never
- * read by the collector. The struct must outlive the heap. */
+ * call back into the heap, and with schedule = snapshot it runs in a child, where it
+ * must take no lock. trace == NULL: the objects hold no pointers and are never read by
+ * the collector. The struct must outlive the heap. */
 struct gc_type {
     const char *name;
     void (*trace)(const void *obj, struct gc_visitor *v);
@@ -65,7 +66,9 @@ int gc_type_add(struct gc_heap *heap, const struct gc_type *type);
 
 enum gc_marks { GC_MARKS_SIDE, GC_MARKS_HEADER };
 enum gc_reuse { GC_REUSE_ANY, GC_REUSE_PAGE, GC_REUSE_NONE };
-enum gc_schedule { GC_STW, GC_INCREMENTAL };
+/* One pause; slices; or a child that marks the heap as it was at its fork (private
+ * heaps, Linux 5.9). */
+enum gc_schedule { GC_STW, GC_INCREMENTAL, GC_SNAPSHOT };
 enum gc_thp { GC_THP_DEFAULT, GC_THP_NEVER, GC_THP_ALWAYS };
 enum gc_after_fork { GC_INHERIT, GC_ARENA };
 enum gc_phase { GC_IDLE, GC_MARK, GC_FINISH, GC_SWEEP };
@@ -82,13 +85,16 @@ const char *gc_reason_name(enum gc_reason reason);
 const char *gc_phase_name(enum gc_phase phase);
 
 enum gc_event_kind {
-    GC_EVENT_CYCLE_START, /* reason; bytes = live estimate */
-    GC_EVENT_CYCLE_END,   /* start, duration of the whole cycle; bytes = live */
-    GC_EVENT_SLICE,       /* one pause of the owner; phase in which it ended */
-    GC_EVENT_SWEEP,       /* bytes = freed by this cycle */
-    GC_EVENT_DECAY,       /* bytes = given back to the kernel */
-    GC_EVENT_LIMIT,       /* gc_alloc() returned NULL; bytes = asked for */
-    GC_EVENT_FORK,        /* gc_fork_prepare(): its duration; bytes = given back */
+    GC_EVENT_CYCLE_START,   /* reason; bytes = live estimate */
+    GC_EVENT_CYCLE_END,     /* start, duration of the whole cycle; bytes = live */
+    GC_EVENT_SLICE,         /* one pause of the owner; phase in which it ended */
+    GC_EVENT_SWEEP,         /* bytes = freed by this cycle */
+    GC_EVENT_DECAY,         /* bytes = given back to the kernel */
+    GC_EVENT_LIMIT,         /* gc_alloc() returned NULL; bytes = asked for */
+    GC_EVENT_FORK,          /* gc_fork_prepare(): its duration; bytes = given back */
+    GC_EVENT_SNAPSHOT_FORK, /* a marking child was made; bytes = live estimate */
+    GC_EVENT_SNAPSHOT_MARK, /* it is done, duration since the fork; bytes = marked */
+    GC_EVENT_SNAPSHOT_FAIL, /* not made, dead, or late; bytes = traced in vain */
 };
 const char *gc_event_name(enum gc_event_kind kind);
 
@@ -186,7 +192,7 @@ int gc_collect(struct gc_heap *heap, enum gc_reason reason);
 
 /* A safepoint with time to spare: works for about budget_ns (a stop-the-world heap: for
  * as long as it takes), and gives back free pages that are old enough: call it every
- * 100 ms or so. True if work remains. */
+ * 100 ms or so. True if work remains, be it that of a reader or of a marking child. */
 bool gc_step(struct gc_heap *heap, uint64_t budget_ns);
 
 /* ---- fork ---------------------------------------------------------------- */
@@ -274,6 +280,13 @@ struct gc_stats {
     uint64_t mark_overflows;    /* mark stack ran full; cost time, lost nothing */
     uint64_t limit_hits;        /* gc_alloc() returned NULL */
     uint64_t last_marked_bytes; /* of the last complete cycle */
+    uint64_t snapshot_forks;    /* marking children made */
+    uint64_t
+        snapshot_failures;     /* not made, dead or late: the cycle marked again here */
+    uint64_t snapshot_cancels; /* given up because the owner could not wait */
+    uint64_t snapshot_fork_last_ns, snapshot_fork_max_ns, snapshot_fork_total_ns;
+    uint64_t snapshot_mark_ns;   /* processor time of the children that finished */
+    unsigned snapshot_processes; /* 1 while there is one that was not waited for */
     unsigned forks;
 };
 void gc_get_stats(const struct gc_heap *heap, struct gc_stats *ret_stats);

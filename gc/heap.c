@@ -22,6 +22,7 @@
 #include "gc/page.h"
 #include "gc/poison.h"
 #include "gc/reader.h"
+#include "gc/snapshot.h"
 
 static const struct gc_config defaults = {
     .reserve_bytes = (size_t)64 << 30,
@@ -70,6 +71,12 @@ static const char *refuse(const struct gc_config *c)
         return "reserve_bytes is over 1 TiB";
     if (c->shared && c->marks == GC_MARKS_HEADER)
         return "a shared heap needs side marks: readers map its objects";
+    if (c->shared && c->schedule == GC_SNAPSHOT)
+        return "schedule = snapshot needs a private heap: a child would see a shared "
+               "one change while it marks";
+    if (c->marks == GC_MARKS_HEADER && c->schedule == GC_SNAPSHOT)
+        return "schedule = snapshot needs side marks: marks in headers would stay in "
+               "the child";
     if (sysconf(_SC_PAGESIZE) != PAGE)
         return "the page size of this machine is not 4 KiB";
     return NULL;
@@ -160,6 +167,9 @@ struct gc_heap *gc_new(const struct gc_config *config, const char **ret_why)
         why = "could not make the seats of the readers";
         goto fail;
     }
+    why = gc_snapshot_init(heap);
+    if (why)
+        goto fail;
     gc_cycle_init(heap);
     return heap;
 fail:
@@ -177,6 +187,7 @@ void gc_free(struct gc_heap *heap)
         return;
     while (heap->handles)
         gc_handle_free(heap, heap->handles);
+    gc_snapshot_free(heap);
     gc_reader_done(heap);
     free(heap->slots);
     unmap_tables(heap);

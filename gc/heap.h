@@ -70,6 +70,8 @@ struct gc_heap {
     bool pins_in;              /* FINISH: pins have been scanned */
     unsigned pin_seat, pin_at; /* FINISH: the pin to be read next */
     bool busy;                 /* inside the collector: user code must not come back */
+    bool away, stay;           /* a child marks (rule 15); none may be made */
+    struct snapshot *snapshot; /* schedule = SNAPSHOT, otherwise NULL */
     enum gc_reason want_reason;
     uint8_t mark_value;
     struct gc_visitor marker;

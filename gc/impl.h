@@ -126,6 +126,8 @@ struct gc_visitor {
     void *arg;
 };
 
+struct snapshot; /* snapshot.c */
+
 struct gc_handle {
     struct gc_handle *next, *prev;
     void *ref;

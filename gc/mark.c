@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+#include "gc/os.h"
 #include "gc/page.h"
 
 enum {
@@ -35,6 +36,13 @@ void gc_mark_reset(struct gc_heap *heap)
     heap->rescan_block = 0;
     heap->rescan_open = false;
     heap->marked_bytes = heap->scanned_bytes = 0;
+}
+
+void gc_mark_wipe(struct gc_heap *heap)
+{
+    size_t bytes = (size_t)heap->chunks_used * (CHUNK / GRANULE / 8);
+    if (bytes && gc_os_purge((uintptr_t)heap->marks, bytes, false))
+        memset(heap->marks, 0, bytes);
 }
 
 bool gc_mark_is_marked(const struct gc_heap *heap, uintptr_t addr)

@@ -10,6 +10,8 @@
 
 /* Forgets a mark phase that was never finished, as a child does with its parent's. */
 void gc_mark_reset(struct gc_heap *heap);
+/* Takes back the marks of a mark phase that was given up. */
+void gc_mark_wipe(struct gc_heap *heap);
 /* Shows the roots of this process to the marker: root, slots, handles, private pins. */
 void gc_mark_roots(struct gc_heap *heap);
 /* Traces about `bytes` bytes of objects; true when nothing is left to trace. */

@@ -52,6 +52,11 @@ void *gc_os_control(size_t bytes)
     return p == MAP_FAILED ? NULL : p;
 }
 
+int gc_os_keep_from_children(uintptr_t addr, size_t bytes)
+{
+    return madvise((void *)addr, bytes, MADV_DONTFORK) ? -errno : 0;
+}
+
 /* mmap() knows no alignment: take a chunk more and return the ends. */
 static int reserve_addresses(size_t bytes, uintptr_t *ret_base)
 {

@@ -16,6 +16,8 @@ void *gc_os_table(size_t bytes, enum gc_os_fork fork);
 void gc_os_unmap(void *addr, size_t bytes);
 /* Memory that stays shared with all children. NULL: errno. */
 void *gc_os_control(size_t bytes);
+/* Children forked from here on do not have this memory. */
+int gc_os_keep_from_children(uintptr_t addr, size_t bytes);
 /* The reservation of the heap: inaccessible addresses, private. */
 int gc_os_reserve(size_t bytes, uintptr_t *ret_base);
 /* The same backed by a memfd; ret_ro_fd can map it again, but only for reading. */

@@ -38,7 +38,8 @@ void gc_store(struct gc_heap *heap, void *obj, void *field, const void *value)
     GC_CHECK(heap->owner && !heap->busy && !heap->config.shared);
     GC_CHECK(!gc_frozen(heap, obj));
     void **cell = field;
-    if (heap->phase == GC_MARK || heap->phase == GC_FINISH)
+    /* The image of a marking child has the old value (rule 15). */
+    if ((heap->phase == GC_MARK || heap->phase == GC_FINISH) && !heap->away)
         gc_visit(&heap->marker, *cell);
     *cell = (void *)(uintptr_t)value;
 }

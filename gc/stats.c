@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stats.c - what a heap says about itself. */
 #define GC_IMPL
-#include "gc/impl.h"
+#include "gc/snapshot.h"
 
 const char *gc_reason_name(enum gc_reason reason)
 {
@@ -36,6 +36,9 @@ const char *gc_event_name(enum gc_event_kind kind)
         [GC_EVENT_DECAY] = "decay",
         [GC_EVENT_LIMIT] = "limit",
         [GC_EVENT_FORK] = "fork",
+        [GC_EVENT_SNAPSHOT_FORK] = "snapshot_fork",
+        [GC_EVENT_SNAPSHOT_MARK] = "snapshot_mark",
+        [GC_EVENT_SNAPSHOT_FAIL] = "snapshot_fail",
     };
     return names[kind];
 }
@@ -62,5 +65,6 @@ void gc_get_stats(const struct gc_heap *heap, struct gc_stats *ret_stats)
     s.hole_bytes = heap->hole_bytes;
     s.blocks = heap->n_blocks;
     s.runs = heap->n_runs;
+    s.snapshot_processes = gc_snapshot_children(heap);
     *ret_stats = s;
 }

@@ -40,6 +40,9 @@ static void on_gc_event(void *arg, const struct gc_event *event)
     case GC_EVENT_DECAY:
     case GC_EVENT_LIMIT:
     case GC_EVENT_FORK:
+    case GC_EVENT_SNAPSHOT_FORK:
+    case GC_EVENT_SNAPSHOT_MARK:
+    case GC_EVENT_SNAPSHOT_FAIL:
         return;
     }
 }

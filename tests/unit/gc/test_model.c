@@ -235,9 +235,31 @@ static void private_heaps_agree_with_the_model(void **state)
     }
 }
 
+/* A child marks: the clock stands still for it, so where a cycle ends is up to the
+ * scheduler of the kernel. */
+static void snapshot_heaps_agree_with_the_model(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits < 12; bits++) {
+        struct gc_config config = {
+            .schedule = GC_SNAPSHOT,
+            .after_fork = bits & 1 ? GC_ARENA : GC_INHERIT,
+            .reuse = (enum gc_reuse)(bits / 4),
+            .mark_stack = bits & 2 ? 4 : 0,
+            .decay_ns = bits & 2 ? 0 : 100000,
+        };
+        char name[100];
+        snprintf(name, sizeof name, "snapshot after_fork %d reuse %d stack %u",
+                 config.after_fork, config.reuse, config.mark_stack);
+        run_world(config, bits & 1, name);
+    }
+}
+
 static void stressed_heaps_agree_with_the_model(void **state)
 {
     (void)state;
+    run_world((struct gc_config){ .stress = true, .schedule = GC_SNAPSHOT }, true,
+              "stress, snapshot");
     for (unsigned bits = 0; bits < 4; bits++)
         run_world(
             (struct gc_config){ .stress = true,
@@ -260,15 +282,16 @@ static void shared_heaps_agree_with_the_model(void **state)
 static void tight_heaps_agree_with_the_model(void **state)
 {
     (void)state;
-    for (unsigned bits = 0; bits < 4; bits++)
+    for (unsigned bits = 0; bits < 6; bits++)
         run_world(
             (struct gc_config){ .limit_bytes = 3 << 19,
-                                .schedule = bits & 1 ? GC_INCREMENTAL : GC_STW,
-                                .reuse = bits & 2 ? GC_REUSE_NONE : GC_REUSE_ANY },
+                                .schedule = (enum gc_schedule)(bits / 2),
+                                .reuse = bits & 1 ? GC_REUSE_NONE : GC_REUSE_ANY },
             true, "tight");
 }
 
 TEST_MAIN(test(private_heaps_agree_with_the_model),
+          test(snapshot_heaps_agree_with_the_model),
           test(stressed_heaps_agree_with_the_model),
           test(shared_heaps_agree_with_the_model),
           test(tight_heaps_agree_with_the_model))
