@@ -68,6 +68,8 @@ static json_t *collector_of_master(const struct master_board *board)
 
     put(o, "cycles", board->gc_cycles);
     put(o, "slices", board->gc_slices);
+    put(o, "snapshots", board->gc_snapshots);
+    put(o, "snapshot_failures", board->gc_snapshot_failures);
     put(o, "pause_total_us", board->gc_pause_ns / CLOCK_NS_PER_US);
     put(o, "pause_max_us", board->gc_pause_max_ns / CLOCK_NS_PER_US);
     put(o, "live", board->heap_live);
@@ -100,6 +102,8 @@ static json_t *collector_of_slot(const struct page_source *from,
     o = json_object();
     put(o, "cycles", s->counters[COUNTER_gc_cycles]);
     put(o, "slices", s->counters[COUNTER_gc_slices]);
+    put(o, "snapshots", s->counters[COUNTER_gc_snapshots]);
+    put(o, "snapshot_failures", s->counters[COUNTER_gc_snapshot_failures]);
     put(o, "pause_total_us", s->counters[COUNTER_gc_pause_ns] / CLOCK_NS_PER_US);
     put(o, "pause_max_us", s->counters[COUNTER_gc_pause_max_ns] / CLOCK_NS_PER_US);
     put(o, "live", s->counters[COUNTER_gc_live]);

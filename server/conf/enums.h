@@ -49,7 +49,7 @@ enum opt_marks { MARKS_UNSET, MARKS_VALUES(ENUM_CONSTANT) };
 enum opt_reuse { REUSE_UNSET, REUSE_VALUES(ENUM_CONSTANT) };
 
 #define SCHEDULE_VALUES(V) V(SCHEDULE_STW, "stw") \
-    V(SCHEDULE_INCREMENTAL, "incremental")
+    V(SCHEDULE_INCREMENTAL, "incremental") V(SCHEDULE_SNAPSHOT, "snapshot")
 enum opt_schedule { SCHEDULE_UNSET, SCHEDULE_VALUES(ENUM_CONSTANT) };
 
 #define THP_VALUES(V) V(THP_DEFAULT, "default") V(THP_NEVER, "never") \

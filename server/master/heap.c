@@ -60,7 +60,9 @@ static struct gc_config gc_settings(const struct options *o, struct heap *heap)
         .reuse = o->gc_reuse == REUSE_ANY    ? GC_REUSE_ANY
                  : o->gc_reuse == REUSE_PAGE ? GC_REUSE_PAGE
                                              : GC_REUSE_NONE,
-        .schedule = o->gc_schedule == SCHEDULE_STW ? GC_STW : GC_INCREMENTAL,
+        .schedule = o->gc_schedule == SCHEDULE_STW        ? GC_STW
+                    : o->gc_schedule == SCHEDULE_SNAPSHOT ? GC_SNAPSHOT
+                                                          : GC_INCREMENTAL,
         .thp = o->gc_thp == THP_NEVER    ? GC_THP_NEVER
                : o->gc_thp == THP_ALWAYS ? GC_THP_ALWAYS
                                          : GC_THP_DEFAULT,
@@ -182,6 +184,8 @@ static void report(struct heap *heap, const struct cache_stats *stats, uint64_t 
     board->heap_limit = stats->heap.limit_bytes;
     board->gc_cycles = stats->heap.cycles;
     board->gc_slices = stats->heap.slices;
+    board->gc_snapshots = stats->heap.snapshot_forks;
+    board->gc_snapshot_failures = stats->heap.snapshot_failures;
     board->gc_pause_ns = stats->heap.pause_total_ns;
     board->gc_pause_max_ns = stats->heap.pause_max_ns;
     board->cache_entries = stats->entries;

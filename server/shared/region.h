@@ -75,7 +75,8 @@ struct master_board {
         published, publish_refused;
     _Atomic(uint64_t) cache_entries, cache_bytes, cache_limit, cache_evicted;
     _Atomic(uint64_t) heap_start, heap_end, heap_live, heap_limit, gc_cycles,
-        gc_pause_ns, gc_pause_max_ns, gc_slices, gc_lag_ns;
+        gc_pause_ns, gc_pause_max_ns, gc_slices, gc_lag_ns, gc_snapshots,
+        gc_snapshot_failures;
     /* why a slot may have no worker: a fork waits for memory (what there was and should
      * be when it was looked at last); the errno of the last fork, 0 when it went well
      */

@@ -22,6 +22,17 @@ static void report_cycles(struct worker *w, const struct gc_stats *now, uint64_t
     c->freed = now->freed_bytes;
 }
 
+static void report_snapshots(struct worker *w, const struct gc_stats *now)
+{
+    struct collect *c = &w->collect;
+
+    count(w->seat, COUNTER_gc_snapshots, now->snapshot_forks - c->snapshots);
+    count(w->seat, COUNTER_gc_snapshot_failures,
+          now->snapshot_failures - c->snapshot_failures);
+    c->snapshots = now->snapshot_forks;
+    c->snapshot_failures = now->snapshot_failures;
+}
+
 /* What the collector did since the last look, which began at `start`. */
 static void report(struct worker *w, uint64_t start)
 {
@@ -42,6 +53,7 @@ static void report(struct worker *w, uint64_t start)
     }
     c->slices = now.slices;
     c->pause_total_ns = now.pause_total_ns;
+    report_snapshots(w, &now);
     report_cycles(w, &now, start);
 }
 
@@ -53,7 +65,9 @@ void collect_init(struct worker *w)
     w->collect = (struct collect){ .pause_total_ns = now.pause_total_ns,
                                    .slices = now.slices,
                                    .cycles = now.cycles,
-                                   .freed = now.freed_bytes };
+                                   .freed = now.freed_bytes,
+                                   .snapshots = now.snapshot_forks,
+                                   .snapshot_failures = now.snapshot_failures };
     count_set(w->seat, COUNTER_gc_pause_max_ns, 0);
 }
 

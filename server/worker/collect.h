@@ -17,6 +17,7 @@ struct worker;
 struct collect {
     uint64_t pause_total_ns; /* all pauses so far, for Server-Timing */
     uint64_t slices, cycles, freed;
+    uint64_t snapshots, snapshot_failures;
     uint64_t pause_max_ns;
 };
 

@@ -14,7 +14,7 @@ KNOBS = {
     "pretouch": ("off", "parent", "child", "map"),
     "gc.marks": ("header", "side"),
     "gc.reuse": ("any", "page", "none"),
-    "gc.schedule": ("stw", "incremental"),
+    "gc.schedule": ("stw", "incremental", "snapshot"),
     "gc.thp": ("default", "never", "always"),
     "cache.recency": ("inline", "side"),
     "cache.index": ("table", "hamt"),
@@ -95,3 +95,28 @@ def each_pair_of_knobs_is_accepted_or_refused_by_name():
     for left, right in sorted(reasons):
         print(f"  {' = '.join(left)} with {' = '.join(right)}")
     check(accepted > len(pairs) and len(reasons) >= 4, f"{accepted} accepted, {len(reasons)} reasons")
+
+
+@test
+def a_heap_with_snapshots_is_marked_by_children_of_its_owner():
+    origin = ORIGIN | {"gc.schedule": "snapshot", "synthetic.objects": "5000",
+                       "synthetic.median": "32k", "cache_bytes": "8m"}
+    for mode, settings in (("arena", {}), ("naive", {"gc.marks": "side"})):
+        with Server(options=origin | settings, mode=mode, slots=2) as server:
+            numbers = itertools.cycle(range(5000))
+
+            def every_owner_has_made_some(server=server, numbers=numbers):
+                for number in itertools.islice(numbers, 100):
+                    check_equal(server.get(f"/o/{number}").status, 200, f"/o/{number}")
+                status = server.status()
+                return all(gc["snapshots"] >= 3
+                           for gc in (status["gc"], *(s["gc"] for s in status["slots"])))
+
+            wait_until(every_owner_has_made_some, f"{mode}: snapshots of master and slots", 30)
+            status = server.status()
+            for who, gc in (("master", status["gc"]), *((s["pid"], s["gc"]) for s in status["slots"])):
+                print(f"{mode}, {who}: {gc}")
+                check(gc["cycles"] >= gc["snapshots"] - 1, f"{mode}, {who}: cycles end: {gc}")
+                check_equal(gc["snapshot_failures"], 0, f"{mode}, {who}: snapshots that failed")
+            metrics = server.admin_get("/metrics").body.decode()
+            check(re.search(r"^cowshed_gc_snapshots_total [1-9]", metrics, re.M), metrics)

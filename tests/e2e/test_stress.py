@@ -50,5 +50,8 @@ for each_mode in MODES:
     add_test(f"mode_{each_mode}_survives_a_collection_at_every_safepoint", each_mode, {})
 add_test("a_table_beside_marks_at_the_side_survives_stress", "naive",
          {"gc.marks": "side", "gc.reuse": "page", "gc.schedule": "incremental"})
+add_test("an_arena_that_children_mark_survives_stress", "arena", {"gc.schedule": "snapshot"})
+add_test("an_inherited_heap_that_children_mark_survives_stress", "naive",
+         {"gc.marks": "side", "gc.schedule": "snapshot"})
 add_test("marks_in_the_header_of_a_trie_survive_stress", "arena",
          {"gc.marks": "header", "cache.recency": "inline", "gc.schedule": "stw"})

@@ -137,6 +137,12 @@ static void what_cannot_work_is_refused_with_the_reason(void **state)
         { "mode=arena gc.reuse=any", "gc.reuse = any (-o) does not go with after_fork "
                                      "= arena (mode arena): an arena "
                                      "never" },
+        { "mode=shared gc.schedule=snapshot",
+          "gc.schedule = snapshot (-o) does not go with heap = shared (mode shared): "
+          "the child" },
+        { "mode=naive gc.schedule=snapshot", "gc.schedule = snapshot (-o) does not go "
+                                             "with gc.marks = header (mode naive): "
+                                             "marks" },
         { "mode=arena gc.reuse=page", "gc.reuse = page (-o) does not go with "
                                       "after_fork = arena (mode arena): an arena "
                                       "never" },
@@ -165,6 +171,8 @@ static void unusual_combinations_that_work_are_accepted(void **state)
         "mode=naive after_fork=arena cache.index=hamt gc.reuse=none",
         "mode=arena cache.recency=inline",
         "mode=arena gc.marks=header",
+        "mode=arena gc.schedule=snapshot",
+        "mode=naive gc.schedule=snapshot gc.marks=side",
         "mode=arena pretouch=child",
         "mode=shared gc.reuse=any",
         "mode=shared gc.schedule=stw pretouch=off",
