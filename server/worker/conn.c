@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/base/check.h"
@@ -185,6 +186,16 @@ void conn_run(struct conn *c)
     go_on(c, next);
 }
 
+/* Bytes of a request that no event has told of: they came after the loop had looked and
+ * before the deadline was, in a process that did not run in between. */
+static bool has_unread_request(const struct conn *c)
+{
+    char byte;
+
+    return c->state == CONN_READ_HEAD && c->intake == NULL &&
+           recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void conn_expire(struct conn *c)
 {
     struct worker *w = c->worker;
@@ -192,6 +203,12 @@ void conn_expire(struct conn *c)
 
     CHECK_MAGIC(c, CONN_MAGIC);
     deadline_clear(&c->deadline);
+    if (has_unread_request(c)) { /* to close now would reset it, unanswered */
+        deadline_set(&w->deadlines, &c->deadline, kind, w->now_ns);
+        c->readable = true;
+        conn_run(c);
+        return;
+    }
     if (kind != DEADLINE_KEEPALIVE && kind != DEADLINE_QUIET)
         count(w->seat, COUNTER_timeouts, 1);
     if ((kind == DEADLINE_HEAD || kind == DEADLINE_BODY) && c->intake != NULL &&

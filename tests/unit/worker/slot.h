@@ -36,6 +36,8 @@ struct slot {
 void slot_make(struct slot *); /* options at their defaults, an empty folder as root */
 void slot_cache(struct slot *, size_t bytes);        /* a private heap */
 void slot_shared_cache(struct slot *, size_t bytes); /* the test is its owner */
+/* Clients may connect and send from here on; slot_start() does it if nobody has. */
+void slot_listen(struct slot *);
 void slot_start(struct slot *);
 void slot_stop(struct slot *);
 /* Waits for the thread, which was told to end, or whose channel is closed. */
@@ -45,15 +47,15 @@ void slot_end(struct slot *); /* joins, checks and gives everything back */
 /* A file below the root; 0644. */
 void slot_file(const struct slot *, const char *name, const void *bytes, size_t n);
 uint64_t slot_count(const struct slot *, enum counter);
-/* Waits until the counter has the value, at most 5 s; a failed check if it never has.
- */
+/* Waits until the counter has the value, for a minute at most; a failed check if
+ * it never has. */
 void slot_await(const struct slot *, enum counter, uint64_t value);
 
 void slot_send(struct slot *, enum message_kind, uint64_t arg0, const char *text);
 /* The next message of this kind; others are skipped. */
 struct message slot_expect(struct slot *, enum message_kind);
 
-/* A client: blocking, with a receive timeout of 5 s. */
+/* A client: blocking, with a receive timeout of a minute. */
 int slot_connect(const struct slot *);
 void slot_write(int fd, const char *text);
 

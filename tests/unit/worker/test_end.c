@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How connections and slots end: deadlines, drain, quit, a master that is gone. */
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -58,10 +60,11 @@ static void every_wait_for_a_client_has_its_deadline(void **state)
         make_small();
         set("linger_timeout", "150ms");
         set(all[i].option, "150ms");
-        slot_start(&slot);
+        slot_listen(&slot);
         int fd = slot_connect(&slot);
         uint64_t start = clock_ns();
-        slot_write(fd, all[i].text);
+        slot_write(fd, all[i].text); /* before the deadline can begin */
+        slot_start(&slot);
         for (int k = 0; k < all[i].replies; k++) {
             struct reply r;
             slot_read_reply(fd, true, &r);
@@ -76,6 +79,58 @@ static void every_wait_for_a_client_has_its_deadline(void **state)
                    "case %zu", i);
         close(fd);
         slot_stop(&slot);
+    }
+}
+
+/* Keeps the thread of the slot from running, wherever it is. */
+static int stalled[2], go_on[2];
+
+static void stall(int signo)
+{
+    const int err = errno;
+    char byte = 0;
+
+    (void)signo;
+    if (write(stalled[1], &byte, 1) == 1)
+        while (read(go_on[0], &byte, 1) < 0 && errno == EINTR)
+            continue;
+    errno = err;
+}
+
+/* The loop has looked for events, then nothing runs until a deadline has passed: what
+ * came meanwhile is a request, and the connection not idle. */
+static void a_request_that_came_while_the_slot_did_not_run_is_answered(void **state)
+{
+    const struct sigaction action = { .sa_handler = stall };
+    struct sigaction before;
+    char byte = 0;
+
+    (void)state;
+    check_int(pipe(stalled), 0);
+    check_int(pipe(go_on), 0);
+    check_int(sigaction(SIGRTMIN, &action, &before), 0);
+    make_small();
+    set("keepalive_timeout", "150ms");
+    slot_listen(&slot);
+    int fd = slot_connect(&slot);
+    slot_write(fd, GET);
+    slot_start(&slot);
+    expect_reply(fd, 200, NULL);
+    check_int(pthread_kill(slot.thread, SIGRTMIN), 0);
+    check_int(read(stalled[0], &byte, 1), 1);
+    slot_write(fd, GET);
+    uint64_t until = clock_ns() + 200 * CLOCK_NS_PER_MS; /* the deadline and more */
+    while (clock_ns() < until)
+        poll(NULL, 0, 10);
+    check_int(write(go_on[1], &byte, 1), 1);
+    expect_reply(fd, 200, NULL);
+    check_true(slot_at_end(fd), "it is idle now");
+    close(fd);
+    slot_stop(&slot);
+    sigaction(SIGRTMIN, &before, NULL);
+    for (int i = 0; i < 2; i++) {
+        close(stalled[i]);
+        close(go_on[i]);
     }
 }
 
@@ -106,14 +161,17 @@ static void a_draining_slot_answers_with_close_and_leaves(void **state)
     make_small();
     slot_start(&slot);
     int busy = slot_connect(&slot), idle = slot_connect(&slot);
-    slot_write(busy, GET);
-    expect_reply(busy, 200, NULL);
     slot_write(idle, GET);
     expect_reply(idle, 200, NULL);
-    slot_send(&slot, MESSAGE_DRAIN, 5000, "");
+    slot_write(busy, GET);
+    expect_reply(busy, 200, NULL);
+    uint64_t bytes = slot_count(&slot, COUNTER_bytes_in);
+    slot_write(busy, "GET /a.txt HTTP/1.1\r\n"); /* not quiet any more */
+    slot_await(&slot, COUNTER_bytes_in, bytes + strlen("GET /a.txt HTTP/1.1\r\n"));
+    slot_send(&slot, MESSAGE_DRAIN, 60000, "");
     while (atomic_load(&slot.region->seats[0].board.state) != SEAT_DRAINING)
         poll(NULL, 0, 1);
-    slot_write(busy, GET);
+    slot_write(busy, "Host: t\r\n\r\n");
     expect_reply(busy, 200, "close");
     check_true(slot_at_end(busy), "it was the last");
     check_true(slot_at_end(idle), "closed when it stayed quiet");
@@ -128,11 +186,11 @@ static void a_draining_slot_leaves_new_connections_to_others(void **state)
     (void)state;
     make_small();
     slot_start(&slot);
-    slot_send(&slot, MESSAGE_DRAIN, 5000, "");
+    slot_send(&slot, MESSAGE_DRAIN, 60000, "");
     slot_expect(&slot, MESSAGE_DRAINED);
     int fd = slot_connect(&slot); /* the listener lives on, in the master */
     struct pollfd p = { .fd = slot.listener, .events = POLLIN };
-    check_int(poll(&p, 1, 1000), 1, "it waits in the queue");
+    check_int(poll(&p, 1, 60000), 1, "it waits in the queue");
     close(fd);
     slot_end(&slot);
 }
@@ -203,6 +261,7 @@ static void a_worn_out_slot_asks_once_to_be_replaced(void **state)
 }
 
 TEST_MAIN(test(every_wait_for_a_client_has_its_deadline),
+          test(a_request_that_came_while_the_slot_did_not_run_is_answered),
           test(a_client_that_does_not_read_is_given_up),
           test(a_draining_slot_answers_with_close_and_leaves),
           test(a_draining_slot_leaves_new_connections_to_others),
