@@ -194,6 +194,17 @@ static struct worker_env make_env(const struct spawn *sp, int channel_fd)
     };
 }
 
+/* What every child does first; of the descriptors it keeps what it is for. */
+static void become(struct spawn *sp, const char *role, int slot, int channel_fd,
+                   int extra_fd)
+{
+    wake_when_orphaned(sp);
+    take_signals();
+    log_set_role(role, slot);
+    own_heap(sp);
+    close_descriptors(sp, channel_fd, extra_fd);
+}
+
 static _Noreturn void be_worker(struct spawn *sp, const struct instance *inst,
                                 int channel_fd)
 {
@@ -203,12 +214,8 @@ static _Noreturn void be_worker(struct spawn *sp, const struct instance *inst,
     struct worker_env env = make_env(sp, channel_fd);
     char name[16];
 
-    wake_when_orphaned(sp);
-    take_signals();
-    log_set_role("worker", (int)inst->slot);
     check_set_hook(leave_words, &seat->board);
-    own_heap(sp);
-    close_descriptors(sp, channel_fd, -1);
+    become(sp, "worker", (int)inst->slot, channel_fd, -1);
     snprintf(name, sizeof name, "cowshed-w%u", inst->slot);
     title_set(name, "worker %u gen=%u", inst->slot, inst->generation);
     seat->board.pid = getpid();
@@ -224,11 +231,7 @@ static _Noreturn void be_host(struct spawn *sp, uint32_t generation, int channel
 {
     struct worker_env env = make_env(sp, channel_fd);
 
-    wake_when_orphaned(sp);
-    take_signals();
-    log_set_role("host", -1);
-    own_heap(sp);
-    close_descriptors(sp, channel_fd, -1);
+    become(sp, "host", -1, channel_fd, -1);
     title_set("cowshed-host", "host gen=%u", generation);
     env.slot = HOST_SLOT;
     env.seat = NO_SEAT;
@@ -241,13 +244,9 @@ static _Noreturn void be_admin(struct spawn *sp, uint32_t generation, int channe
     const struct admin_env env = { sp->options, sp->region, sp->admin_listener,
                                    channel_fd, generation };
 
-    wake_when_orphaned(sp);
-    take_signals();
-    log_set_role("admin", -1);
-    own_heap(sp);
     sp->listener_count = 0;
     sp->access_log_fd = -1;
-    close_descriptors(sp, channel_fd, sp->admin_listener);
+    become(sp, "admin", -1, channel_fd, sp->admin_listener);
     title_set("cowshed-admin", "admin");
     _exit(sp->roles->admin(&env));
 }
@@ -268,64 +267,58 @@ static void pretouch_in_parent(struct spawn *sp)
                 pages > 0 ? (uint64_t)pages : 0, (uint64_t)PRETOUCH_PARENT);
 }
 
-int spawn_worker(struct spawn *sp, struct instance *inst, pid_t *ret_pid)
+/* In the parent and in the child: *ret_fd is the own end of a channel between them. */
+static int fork_with_channel(struct spawn *sp, bool slots, pid_t *ret_pid, int *ret_fd)
 {
     int fd[2], rc = channel_pair(fd);
     pid_t pid;
 
     if (rc < 0)
         return rc;
-    pretouch_in_parent(sp);
-    pid = fork_timed(sp, true);
-    if (pid == 0)
-        be_worker(sp, inst, fd[1]);
-    close(fd[1]);
+    pid = fork_timed(sp, slots);
+    if (pid != 0)
+        close(fd[1]);
     if (pid < 0) {
         close(fd[0]);
         return pid;
     }
-    channel_init(&inst->channel, fd[0], inst->slot, inst->generation);
     *ret_pid = pid;
+    *ret_fd = pid > 0 ? fd[0] : fd[1];
+    return 0;
+}
+
+int spawn_worker(struct spawn *sp, struct instance *inst, pid_t *ret_pid)
+{
+    int fd, rc;
+
+    pretouch_in_parent(sp);
+    rc = fork_with_channel(sp, true, ret_pid, &fd);
+    if (rc < 0)
+        return rc;
+    if (*ret_pid == 0)
+        be_worker(sp, inst, fd);
+    channel_init(&inst->channel, fd, inst->slot, inst->generation);
     return 0;
 }
 
 int spawn_host(struct spawn *sp, struct child *child)
 {
-    int fd[2], rc = channel_pair(fd);
-    pid_t pid;
+    int fd, rc = fork_with_channel(sp, true, &child->pid, &fd);
 
     if (rc < 0)
         return rc;
-    pid = fork_timed(sp, true);
-    if (pid == 0)
-        be_host(sp, child->generation, fd[1]);
-    close(fd[1]);
-    if (pid < 0) {
-        close(fd[0]);
-        return pid;
-    }
-    channel_init(&child->channel, fd[0], HOST_SLOT, child->generation);
-    child->pid = pid;
+    if (child->pid == 0)
+        be_host(sp, child->generation, fd);
+    channel_init(&child->channel, fd, HOST_SLOT, child->generation);
     return 0;
 }
 
 int spawn_admin(struct spawn *sp, uint32_t generation, pid_t *ret_pid,
                 int *ret_channel_fd)
 {
-    int fd[2], rc = channel_pair(fd);
-    pid_t pid;
+    int rc = fork_with_channel(sp, false, ret_pid, ret_channel_fd);
 
-    if (rc < 0)
-        return rc;
-    pid = fork_timed(sp, false);
-    if (pid == 0)
-        be_admin(sp, generation, fd[1]);
-    close(fd[1]);
-    if (pid < 0) {
-        close(fd[0]);
-        return pid;
-    }
-    *ret_channel_fd = fd[0];
-    *ret_pid = pid;
-    return 0;
+    if (rc == 0 && *ret_pid == 0)
+        be_admin(sp, generation, *ret_channel_fd);
+    return rc;
 }
