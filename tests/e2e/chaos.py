@@ -17,7 +17,7 @@ from e2e.harness import PATIENCE, Conn, Server, check, check_equal, wait_until
 SLOTS = 4
 KILLS = 6
 SEED = 20
-LIMIT_S = 30.0 * PATIENCE
+LIMIT_S = 60.0 * PATIENCE
 
 
 class Chaos(threading.Thread):
@@ -175,7 +175,7 @@ def serve_through_chaos(mode, site, clients, seconds, options):
         crowd.finish()
         took = time.monotonic() - begin
         chaos.stop()
-        status = wait_until(lambda: all_ready(server), "all slots to be ready again", 20.0)
+        status = wait_until(lambda: all_ready(server), "all slots to be ready again")
         print(f"{mode}: {took:.1f} s, {len(kills)} kills, {status['deaths']} deaths, "
               f"{status['recycles']} recycled, generation {status['generation']}, "
               f"{chaos.purges} purges, {chaos.collections} collections asked for, "

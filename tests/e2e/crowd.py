@@ -27,17 +27,15 @@ import stat
 import time
 import urllib.parse
 
-from e2e.harness import PATIENCE, is_zombie, wait_until
+from e2e.harness import PATIENCE, QUIET_S, is_zombie, wait_until
 
 WORKER = re.compile(rb'w;desc="(\d+\.\d+)"')
-STUCK_S = 15.0 * PATIENCE
+STUCK_S = 30.0 * PATIENCE
 # A request sent to the dead is refused at once.  An answer that was under way may sit in
-# socket buffers for a while.
+# socket buffers for a while.  Counted is time in which the crowd runs.
 REFUSED_S = 1.0 * PATIENCE
 UNDER_WAY_S = 10.0 * PATIENCE
-# A slot that drains closes a connection on which nothing was asked for 500 ms.  A request
-# that is sent just then finds it closed, as HTTP allows, and gets not one byte.
-QUIET_S = 0.45
+TURN_S = 0.2  # a turn of the crowd that takes longer was held up
 WRONG_MAX = 20
 
 
@@ -71,6 +69,7 @@ class Kills:
     def __init__(self):
         self._kills = []
         self.pids = set()
+        self.held_up = 0.0  # how long the crowd did not run, in all
 
     def __len__(self):
         return len(self._kills)
@@ -83,15 +82,22 @@ class Kills:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: is_dead(pid), f"the death of {pid}")
+        death["held_up"] = self.held_up
         death["dead"] = time.monotonic()
 
-    def excuse(self, worker, opened, asked):
-        """May a connection end now that was opened then, when it last asked then, because
-        its worker (None: not known yet) has been killed?"""
-        now = time.monotonic()
-        return any(opened <= k["dead"] and (worker is None or worker in k["workers"])
-                   and now - k["dead"] < (UNDER_WAY_S if asked <= k["dead"] else REFUSED_S)
-                   for k in self._kills)
+    def _excuses(self, death, worker, opened, known, asked):
+        dead = death["dead"]
+        if opened > dead or (worker is not None and worker not in death["workers"]):
+            return False
+        if known < death["sent"] or dead == math.inf:
+            return True  # it is a connection of the dead one, whenever the end is seen
+        took = time.monotonic() - dead - (self.held_up - death["held_up"])
+        return took < (UNDER_WAY_S if asked <= dead else REFUSED_S)
+
+    def excuse(self, worker, opened, known, asked):
+        """May a connection end now, because its worker has been killed?  It was opened,
+        heard from the worker first (inf, worker None: not yet) and last asked then."""
+        return any(self._excuses(k, worker, opened, known, asked) for k in self._kills)
 
 
 @dataclasses.dataclass
@@ -141,7 +147,8 @@ class Client:
         self.closing = False   # the server said so: only its end may come
         self.batches = 0
         self.answered = 0      # of the batch
-        self.asked_before = self.asked = time.monotonic()
+        self.asked_before = self.asked = self.sent = time.monotonic()
+        self.known = math.inf  # when the worker was
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -186,8 +193,10 @@ class Client:
     def write(self):
         if not self.waiting and not self.next_batch():
             return
-        sent = self.sock.send(self.unsent)
-        self.unsent = self.unsent[sent:]
+        try:
+            self.unsent = self.unsent[self.sock.send(self.unsent):]
+        finally:
+            self.sent = time.monotonic()
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.unsent else 0)
         self.crowd.selector.modify(self.sock, events, self)
 
@@ -229,11 +238,11 @@ class Client:
         crowd = self.crowd
         if self.closing and how == "end of file":
             crowd.count["closed when told"] += 1
-        elif crowd.kills.excuse(self.worker, self.opened, self.asked):
+        elif crowd.kills.excuse(self.worker, self.opened, self.known, self.asked):
             crowd.count["cut by a kill"] += 1
             crowd.count["cut before a first answer"] += self.worker is None
         elif (not self.answered and not self.buffer
-              and self.asked - self.asked_before >= QUIET_S):
+              and self.sent - self.asked_before >= QUIET_S):
             crowd.count["closed while quiet"] += 1
         else:
             self.wrong(f"{how} after {len(self.buffer)} bytes",
@@ -292,6 +301,8 @@ class Client:
         name = match.group(1).decode()
         if self.worker not in (None, name):
             return f"worker {name} answers on a connection of {self.worker}"
+        if self.worker is None:
+            self.known = time.monotonic()
         self.worker = name
         self.crowd.workers.add(name)
         return None
@@ -422,9 +433,11 @@ class Crowd:
     # ---- the loop ----
 
     def run_for(self, seconds):
-        end = time.monotonic() + seconds
-        while (now := time.monotonic()) < end:
-            for key, events in self.selector.select(end - now):
+        begin = last = time.monotonic()
+        while (now := time.monotonic()) < begin + seconds:
+            self.kills.held_up += max(0.0, now - last - TURN_S)
+            last = now
+            for key, events in self.selector.select(min(TURN_S / 2, begin + seconds - now)):
                 if key.fileobj is key.data.sock:
                     key.data.run(key.fileobj, events)
             for client in self.clients:

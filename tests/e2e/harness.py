@@ -34,6 +34,12 @@ BUILD = pathlib.Path(os.environ.get("COWSHED_BUILD", "build/release")).resolve()
 BINARY = BUILD / "cowshed"
 # Sanitizers make everything slower; deadlines only end what would never end.
 PATIENCE = 4.0 if "-" in BUILD.name else 1.0
+WAIT_S = 30.0
+# A slot that drains closes a connection on which nothing was asked for 500 ms.
+QUIET_S = 0.45
+# Files are that old when a server starts: one that has just been written is not cached,
+# since it could change again within the same tick of the clock.
+AGE_S = 60
 
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
@@ -47,6 +53,10 @@ class Skip(Exception):
 
 class Failure(AssertionError):
     """A check that did not hold."""
+
+
+class Ended(Failure):
+    """A connection ended where more had to come."""
 
 
 _tests = []
@@ -92,6 +102,24 @@ def is_zombie(pid):
         return False
 
 
+def is_stopped(pid):
+    """All its threads."""
+    states = [path.read_text().rpartition(")")[2].split()[0]
+              for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state == "T" for state in states)
+
+
+@contextlib.contextmanager
+def paused(pid):
+    """Nothing of the process runs: what clients send waits for it."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: is_stopped(pid), f"process {pid} to stop")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def check(condition, words):
     if not condition:
         raise Failure(words)
@@ -101,7 +129,7 @@ def check_equal(got, want, what):
     check(got == want, f"{what} is {got!r}, want {want!r}")
 
 
-def wait_until(condition, what, timeout_s=10.0):
+def wait_until(condition, what, timeout_s=WAIT_S):
     """Polls until the condition holds; its last value is the result."""
     deadline = time.monotonic() + timeout_s * PATIENCE
     while True:
@@ -135,7 +163,7 @@ class Response:
 class Conn:
     """One connection.  Reads block for at most `timeout` seconds, then fail."""
 
-    def __init__(self, address, timeout=10.0):
+    def __init__(self, address, timeout=WAIT_S):
         self.sock = socket.create_connection(address, timeout=timeout * PATIENCE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
@@ -168,15 +196,15 @@ class Conn:
 
     def read_until(self, end, what):
         while end not in self.buffer:
-            check(self._more(what), f"connection ended in {what}: "
-                                     f"{bytes(self.buffer[:200])!r}")
+            if not self._more(what):
+                raise Ended(f"connection ended in {what}: {bytes(self.buffer[:200])!r}")
         at = self.buffer.index(end)
         return self._take(at + len(end))[:at]
 
     def read_exactly(self, n, what):
         while len(self.buffer) < n:
-            check(self._more(what), f"connection ended after {len(self.buffer)} of {n} "
-                                    f"bytes of {what}")
+            if not self._more(what):
+                raise Ended(f"connection ended after {len(self.buffer)} of {n} bytes of {what}")
         return self._take(n)
 
     def read_to_end(self):
@@ -222,18 +250,77 @@ class Conn:
             got.body = self.read_to_end()
         return got
 
-    def request(self, path="/", method="GET", headers=(), body=b"", version="1.1"):
-        """Sends one request and reads its response."""
+    def ask(self, path="/", method="GET", headers=(), body=b"", version="1.1"):
+        """Sends one request."""
         fields = [("Host", "test"), *headers]
         if body and not any(n.lower() == "content-length" for n, _ in fields):
             fields.append(("Content-Length", str(len(body))))
         head = f"{method} {path} HTTP/{version}\r\n"
         head += "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
         self.send(head.encode("latin-1") + body)
+
+    def request(self, path="/", method="GET", **how):
+        """Sends one request and reads its response."""
+        self.ask(path, method, **how)
         return self.response(head=method == "HEAD")
 
 
-def run_cowshed(*args, cwd="/", timeout_s=20.0):
+class Kept:
+    """A client that keeps its connection for as long as the server does.
+
+    A server may close a connection on which nothing is asked, and a request that is sent
+    just then gets not one byte; HTTP leaves it to the client to ask again.  This one does
+    when it had asked nothing for as long as a draining slot waits.  Whatever else is lost
+    is a failure."""
+
+    def __init__(self, server):
+        self.server = server
+        self.conn = None
+        self.asked = 0.0  # when the connection was opened, or last asked
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self.conn is not None:
+            self.conn.close()
+            self.conn = None
+
+    def _try(self, path, method, how):
+        """None when the connection was rightly closed before."""
+        if self.conn is None:
+            self.asked = time.monotonic()
+            self.conn = self.server.connect()
+        before, self.asked = self.asked, time.monotonic()
+        sent = None
+        try:
+            self.conn.ask(path, method, **how)
+            sent = time.monotonic()
+            return self.conn.response(head=method == "HEAD")
+        except (Ended, ConnectionError):
+            if self.conn.buffer or (sent or time.monotonic()) - before < QUIET_S:
+                raise
+            return None
+
+    def request(self, path="/", method="GET", **how):
+        got = None
+        try:
+            while got is None:
+                got = self._try(path, method, how)
+                if got is None:
+                    self.close()
+        except BaseException:
+            self.close()
+            raise
+        if got.header("connection") == "close":
+            self.close()
+        return got
+
+
+def run_cowshed(*args, cwd="/", timeout_s=WAIT_S):
     """Runs cowshed to its end; (exit code, stdout, stderr)."""
     done = subprocess.run([BINARY, *args], cwd=cwd, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=timeout_s * PATIENCE,
@@ -245,7 +332,7 @@ def run_cowshed(*args, cwd="/", timeout_s=20.0):
 class Server:
     """A running cowshed.
 
-    files     {name: bytes} below the root
+    files     {name: bytes} below the root, AGE_S old
     options   {name: value}, given with -o; dots in names as "gc.percent"
     mode      of the server; None leaves the default
     slots     how many
@@ -271,7 +358,7 @@ class Server:
         self.pids = set()
         self.fds_when_ready = 0
         for name, content in (files or {"index.html": b"<p>hello\n"}).items():
-            self.write(name, content)
+            self.write(name, content, AGE_S)
         self.argv = list(program or [str(BINARY)])
         if config is not None:
             (self.folder / "test.conf").write_text(config, encoding="utf-8")
@@ -284,10 +371,13 @@ class Server:
             self.argv += ["-o", f"{name}={value}"]
         self.argv += args
 
-    def write(self, name, content):
+    def write(self, name, content, age_s=0):
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+        if age_s:
+            then = time.time() - age_s
+            os.utime(path, (then, then))
         return path
 
     # ---- start ----
@@ -306,7 +396,7 @@ class Server:
             self.proc = subprocess.Popen(
                 self.argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=drop_file_capabilities if self.unprivileged else None)
-        line = wait_until(self._ready_line, "the ready line", 20.0)
+        line = wait_until(self._ready_line, "the ready line")
         self.ready = dict(word.split("=", 1) for word in line.split()[1:])
         check_equal(int(self.ready["pid"]), self.proc.pid, "the pid in the ready line")
         self.address = self._address("listen")
@@ -327,9 +417,13 @@ class Server:
     # ---- use ----
 
     def log(self):
+        """The lines that are complete: one may just be under way."""
+        return self._whole_log().rpartition("\n")[0] + "\n"
+
+    def _whole_log(self):
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
-    def connect(self, timeout=10.0):
+    def connect(self, timeout=WAIT_S):
         return Conn(self.address, timeout)
 
     def connect_to_slot(self, slot, path="/"):
@@ -348,8 +442,8 @@ class Server:
 
     def get(self, path="/", **how):
         """One request on a connection of its own."""
-        with self.connect() as conn:
-            return conn.request(path, **how)
+        with Kept(self) as client:
+            return client.request(path, **how)
 
     def admin_get(self, path, method="GET"):
         with Conn(self.admin) as conn:
@@ -363,7 +457,12 @@ class Server:
     def slot(self, number):
         return next(s for s in self.status()["slots"] if s["slot"] == number)
 
-    def wait_for_log(self, pattern, timeout_s=10.0):
+    def wait_for_cached(self, entries=1):
+        """Until the master holds so many: what a slot has fetched, it publishes."""
+        wait_until(lambda: self.status()["cache"]["entries"] >= entries,
+                   f"{entries} entries in the cache of the master")
+
+    def wait_for_log(self, pattern, timeout_s=WAIT_S):
         return wait_until(lambda: re.search(pattern, self.log(), re.M),
                           f"a log line like {pattern!r}", timeout_s)
 
@@ -383,7 +482,7 @@ class Server:
     def count_worker_fds(self, slot=0):
         return len(os.listdir(f"/proc/{self.workers()[slot]}/fd"))
 
-    def wait_for_exit(self, timeout_s=20.0):
+    def wait_for_exit(self, timeout_s=WAIT_S):
         try:
             return self.proc.wait(timeout_s * PATIENCE)
         except subprocess.TimeoutExpired:
@@ -414,7 +513,7 @@ class Server:
         if self.proc.poll() is not None or self.fds_may_grow:
             return
         try:
-            wait_until(lambda: self.count_fds() <= self.fds_when_ready, "descriptors to close", 5.0)
+            wait_until(lambda: self.count_fds() <= self.fds_when_ready, "descriptors to close", 10.0)
         except Failure:
             names = sorted(os.readlink(f"/proc/{self.proc.pid}/fd/{n}")
                            for n in os.listdir(f"/proc/{self.proc.pid}/fd"))
@@ -431,7 +530,7 @@ class Server:
         return [p for p in children(os.getpid()) if not is_zombie(p)]
 
     def _check_log(self):
-        text = self.log()
+        text = self._whole_log()
         check(not SANITIZER_WORDS.search(text), "a sanitizer spoke")
         check("check failed:" not in text, "a CHECK failed")
         for line in text.splitlines():
@@ -456,5 +555,5 @@ class Server:
     def show(self):
         print(f"--- {self.folder}: {' '.join(self.argv)}")
         with contextlib.suppress(OSError):
-            print(self.log()[-20000:])
+            print(self._whole_log()[-20000:])
         print("---", flush=True)

@@ -61,7 +61,7 @@ def a_busy_admin_port_is_exit_code_2_and_names_the_address():
 @test
 def a_missing_root_is_exit_code_2_and_names_it():
     for root, words in (("/nowhere/at/all", "no such file or directory"),
-                        ("/etc/hostname", "not a directory")):
+                        (__file__, "not a directory")):
         code, _, err = run_cowshed("-l", "127.0.0.1:0", "-o", "admin=off", "-o", f"root={root}")
         check_equal(code, 2, f"the exit code with root {root}")
         check(root in err and words in err, err)
@@ -140,11 +140,13 @@ def the_shipped_configuration_is_good():
 
 @test
 def an_interrupt_ends_it_at_once_even_with_clients():
-    with Server(slots=2) as server:
+    with Server(slots=2, options={"drain_timeout": "1h", "header_timeout": "1h"}) as server:
         with server.connect() as conn:
-            conn.request("/")
+            conn.send("GET / HTTP/1.1\r\nHost: te")  # a drain would wait for the rest
+            wait_until(lambda: any(s["counters"]["bytes_in"] for s in server.status()["slots"]),
+                       "the beginning of the request")
             server.signal(signal.SIGINT)
-            server.wait_for_exit(5.0)
+            server.wait_for_exit()
 
 
 @test

@@ -14,8 +14,8 @@ import time
 import urllib.request
 import zlib
 
-from e2e.harness import (BUILD, PATIENCE, SANITIZER_WORDS, Server, check, check_equal, test,
-                         wait_until)
+from e2e.harness import (BUILD, PATIENCE, SANITIZER_WORDS, Server, check, check_equal, paused,
+                         test, wait_until)
 
 COWLOAD = BUILD / "cowload"
 STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
@@ -49,7 +49,7 @@ def wait_for_requests(proc):
     def asked():
         with urllib.request.urlopen(f"http://{proc.admin}/status", timeout=10) as answer:
             return json.load(answer)["slots"][0]["requests"] > 0
-    wait_until(asked, "the first request", 20.0)
+    wait_until(asked, "the first request")
 
 
 def cowload(*args, codes=(0,), timeout_s=60.0):
@@ -69,6 +69,8 @@ MEASURED = (0, 3)
 
 def measure(address, path, *args, codes=MEASURED):
     """Runs it and checks the balance sheet; (counts, result, stdout)."""
+    if "--timeout" not in args:
+        args += ("--timeout", "60s")  # a request that the machine delays is no error
     with folder() as out:
         _, text, _ = cowload(*args, "--json", out / "json", f"http://{address}{path}",
                              codes=codes)
@@ -122,7 +124,7 @@ def a_closed_loop_prints_the_lines_of_wrk_and_says_what_it_is():
                     r"^    Latency +[\d.]+[um]?s +[\d.]+[um]?s +[\d.]+[um]?s +[\d.]+%$",
                     r"^    Req/Sec +[\d.]+k? ", r"^  Latency Distribution",
                     r"^     50% +[\d.]+[um]?s$", r"^     99% +[\d.]+[um]?s$",
-                    r"^  \d+ requests in 1\.00s, [\d.]+[KMG]?B read$",
+                    r"^  \d+ requests in [\d.]+s, [\d.]+[KMG]?B read$",
                     r"^Requests/sec: +[\d.]+$", r"^Transfer/sec: +[\d.]+[KMG]?B$",
                     r"closed loop: latency is service time"):
         check(re.search(pattern, text, re.M), f"no line like {pattern!r} in\n{text}")
@@ -184,41 +186,41 @@ def an_interval_log_is_read_by_another_decoder():
 
 @test
 def a_frozen_server_is_seen_by_every_request_that_was_due():
-    """README rule 2: a server frozen for S seconds of D makes the p-quantile S - (1-p) D."""
+    """README rule 2: what was due while a server was frozen waited until it went on.
+
+    Counted is from below: whatever else holds up the machine makes latencies longer."""
+    rate, duration = 200, 3.0
     with stand_in() as (address, server), folder() as out:
-        duration = 3.0
-        run = subprocess.Popen([COWLOAD, "-R200", "--constant", "-c4", "-d3s", "--timeout", "30s",
-                                "--json", out / "json", f"http://{address}/x"],
+        launched = time.monotonic()
+        run = subprocess.Popen([COWLOAD, f"-R{rate}", "--constant", "-c4", "-d3s", "--timeout",
+                                "60s", "--json", out / "json", f"http://{address}/x"],
                                stdout=subprocess.PIPE, text=True)
         wait_for_requests(server)
-        begin = time.monotonic()
-        server.send_signal(signal.SIGSTOP)
-        time.sleep(1.5)  # how long it is frozen, which is measured
-        server.send_signal(signal.SIGCONT)
-        frozen = time.monotonic() - begin
-        text, _ = run.communicate(timeout=60)
+        with paused(server.pid):
+            begin = time.monotonic()
+            time.sleep(1.5)  # how long it is frozen, which is measured
+            end = time.monotonic()
+        text, _ = run.communicate(timeout=60 * PATIENCE)
         result = json.loads((out / "json").read_text())
     check(run.returncode in MEASURED, text)
-    check_equal(result["counts"]["ok"], 600, "requests, none of them left out")
+    check_equal(result["counts"]["ok"], rate * duration, "requests, none of them left out")
     counts = decode_histogram(result["latency"]["all"]["hdr"])
-    for p in (0.75, 0.90, 0.99):
-        want = frozen - (1 - p) * duration
-        got = quantile_s(counts, p)
-        check(abs(got - want) < 0.25, f"p{p * 100:.0f} is {got:.3f} s, want {want:.3f} s")
-    service = quantile_s(decode_histogram(result["latency"]["service"]["hdr"]), 0.90)
-    check(service < 0.3, f"p90 of service time is {service:.3f} s: it hides the freeze, and "
-                         "should, being the time from the actual sending")
+    for least_s in (0.1, 0.5, 1.0, 1.4):
+        due = rate * (min(end - least_s, launched + duration) - begin) - 2
+        got = count_from(counts, least_s)
+        check(got >= due, f"{got} requests took {least_s} s or more, {due:.0f} were due so early")
+    service = count_from(decode_histogram(result["latency"]["service"]["hdr"]), 0.75)
+    check(service < 60, f"{service} requests have a service time of 0.75 s or more: it hides the "
+                        "freeze, and should, being the time from the actual sending")
 
 
-def quantile_s(counts, p):
-    """From slots of a histogram with lowest 1 and three digits."""
-    rank, seen = p * sum(counts.values()), 0
-    for slot in sorted(counts):
-        seen += counts[slot]
-        if seen >= rank:
-            row, sub = slot >> 10, slot & 1023
-            return (sub if row == 0 else (sub + 1024) << (row - 1)) / 1e9
-    raise AssertionError("no slot")
+def count_from(counts, least_s):
+    """Samples in the slots, of a histogram with lowest 1 and three digits, from there on."""
+    def begin_ns(slot):
+        row, sub = slot >> 10, slot & 1023
+        return sub if row == 0 else (sub + 1024) << (row - 1)
+
+    return sum(n for slot, n in counts.items() if begin_ns(slot + 1) > least_s * 1e9)
 
 
 @test
@@ -282,13 +284,11 @@ def a_server_that_cannot_keep_up_makes_the_run_invalid():
 @test
 def an_interrupt_ends_the_run_early_and_the_summary_is_printed():
     with stand_in() as (address, proc):
-        run = subprocess.Popen([COWLOAD, "-R100", "-d60s", f"http://{address}/"],
+        run = subprocess.Popen([COWLOAD, "-R100", "-d3600s", f"http://{address}/"],
                                stdout=subprocess.PIPE, text=True)
         wait_for_requests(proc)
-        begin = time.monotonic()
         run.send_signal(signal.SIGINT)
-        text, _ = run.communicate(timeout=30)
-    check(time.monotonic() - begin < 5 * PATIENCE, "it went on after the interrupt")
+        text, _ = run.communicate(timeout=60 * PATIENCE)
     check(run.returncode in MEASURED, f"exit code {run.returncode}\n{text}")
     check("Interrupted after" in text and "Requests/sec:" in text, text)
 
@@ -352,12 +352,11 @@ def ab_runs_every_mode_in_every_block_and_leaves_its_files():
 @test
 def ab_finds_a_rate_and_fits_into_the_time_it_is_given():
     with folder() as out:
-        begin = time.monotonic()
         _, text, _ = cowload("ab", "--modes", "fast,slow", "--total", "20s", "--warmup", "0",
                              "-c", 4, "--server", STAND_IN, "--out", out, codes=MEASURED)
-        took = time.monotonic() - begin
         report = json.loads((out / "report.json").read_text())
-    check(took < 30 * PATIENCE, f"it took {took:.1f} s")
+    measured_ns = report["blocks_done"] * 2 * report["duration_ns"]
+    check(0 < measured_ns < 20e9, f"{measured_ns / 1e9:.1f} s are measured")
     check(report["rate_found"] and report["rate_per_s"] > 10, f"rate {report['rate_per_s']}")
     slowest = min(arm["capacity_per_s"] for arm in report["arms"])
     check(abs(report["rate_per_s"] / slowest - 0.55) < 0.001, "55% of the slowest")
@@ -391,10 +390,10 @@ def ab_reports_what_it_has_when_it_is_interrupted():
             if line.startswith("block 2 of 5"):
                 break
         run.send_signal(signal.SIGINT)
-        text, _ = run.communicate(timeout=60)
+        text, _ = run.communicate(timeout=60 * PATIENCE)
         check((out / "report.json").exists(), "report.json")
     check_equal(run.returncode, 1, f"exit code\n{text}")
-    check("INTERRUPTED" in text and "Blocks: 1 of 5" in text, text)
+    check("INTERRUPTED" in text and re.search("Blocks: [1-4] of 5", text), text)
 
 
 # ---- the real server ----

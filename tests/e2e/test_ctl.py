@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """cowshed ctl: orders and answers on the command line."""
 
+import socket
+
 from e2e.harness import Server, check, check_equal, run_cowshed, test
 
 
@@ -30,6 +32,7 @@ def a_purge_names_a_url_or_everything():
     name = "a b%c"
     with Server({name: b"old"}, options={"cache.valid": "1h"}) as server:
         check_equal(server.get("/a%20b%25c").body, b"old", "the answer")
+        server.wait_for_cached()
         server.write(name, b"new")
         check_equal(server.get("/a%20b%25c").body, b"old", "it was not cached")
         check_equal(ctl(server, "purge", "http://x/a%20b%25c?q")[:2], (0, "done\n"), "ctl purge")
@@ -60,7 +63,9 @@ def wrong_orders_are_complained_about():
         code, _, err = ctl(server, "purge", "relative")
         check_equal(code, 1, "the exit code")
         check("purge needs ?url=" in err, err)
-        admin = server.ready["admin"]
-    code, _, err = run_cowshed("-o", f"admin={admin}", "ctl", "status")
+    with socket.socket() as nobody:  # bound, so that nobody else may listen there
+        nobody.bind(("127.0.0.1", 0))
+        admin = f"127.0.0.1:{nobody.getsockname()[1]}"
+        code, _, err = run_cowshed("-o", f"admin={admin}", "ctl", "status")
     check_equal(code, 1, "the exit code without a server")
     check(admin in err and "connection refused" in err, err)

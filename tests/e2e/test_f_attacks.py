@@ -5,7 +5,6 @@ import contextlib
 import signal
 import socket
 import subprocess
-import time
 
 from e2e.harness import (BINARY, MODES, PATIENCE, Server, check, check_equal, run_cowshed,
                          test, wait_until)
@@ -29,18 +28,16 @@ def a_killed_master_leaves_its_address_to_the_next_at_once():
     manager that starts it again must not find the port busy meanwhile."""
     for mode in MODES:
         with Server(mode=mode, slots=2, errors=[".*"], exit_code=-signal.SIGKILL,
-                    options={"drain_timeout": "3s"}) as server:
+                    options={"drain_timeout": "1h", "header_timeout": "1h"}) as server:
             with server.connect() as conn:
                 conn.send("GET / HTTP/1.1\r\nHost: te")  # holds a worker
                 wait_until(lambda s=server: sum(x["counters"]["connections"]
                                                 for x in s.status()["slots"]),
                            "the connection to be accepted")
-                begin = time.monotonic()
                 server.signal(signal.SIGKILL)
                 server.wait_for_exit()
                 wait_until(lambda a=server.address: can_listen(a),
                            f"the address to be free in mode {mode}")
-                check(time.monotonic() - begin < 2.5, "it was free only after the drain")
                 check(Server.leftovers(), "the request in progress held no worker")
                 conn.send("st\r\n\r\n")
                 check_equal(conn.response().status, 200, "the answer of the orphan")

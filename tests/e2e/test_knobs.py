@@ -5,7 +5,8 @@ import itertools
 import re
 import subprocess
 
-from e2e.harness import BINARY, PATIENCE, Server, check, check_equal, test, wait_until
+from e2e.harness import (BINARY, PATIENCE, WAIT_S, Server, check, check_equal, test,
+                         wait_until)
 
 KNOBS = {
     "slots_as": ("processes", "threads"),
@@ -40,7 +41,7 @@ def refusal(mode, settings):
     words = [str(BINARY), "-t", "-m", mode]
     for name, value in settings:
         words += ["-o", f"{name}={value}"]
-    got = subprocess.run(words, capture_output=True, text=True, timeout=20 * PATIENCE,
+    got = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S * PATIENCE,
                          check=False)
     if got.returncode == 0:
         return None
@@ -57,7 +58,7 @@ def serves_collects_and_reforks(mode, settings):
         check_equal(server.admin_get("/ctl/refork", method="POST").status, 200, "refork")
         wait_until(lambda: all(s["state"] == "ready" and s["generation"] > old
                                for s in server.status()["slots"]),
-                   f"a new generation with {settings}", 20)
+                   f"a new generation with {settings}")
         check_equal(server.get("/o/7").status, 200, f"/o/7 with {settings}")
 
 
