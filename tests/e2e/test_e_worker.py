@@ -187,6 +187,7 @@ def every_response_that_should_have_server_timing_has_it_whatever_its_status():
         with Server(SMALL, options={**ends, **options}) as server, server.connect() as conn:
             wait_until(lambda conn=conn: "desc=hit" in conn.request(
                 "/f1.txt", headers=asked).header("server-timing"), "a hit")
+            server.wait_for_cached()
             for method, path, headers, status, word in cases:
                 got = conn.request(path, method, headers=headers + ([] if options else asked))
                 check_equal(got.status, status, f"the status of {method} {path}")
