@@ -79,6 +79,21 @@ void slot_listen(struct slot *s)
     s->port = ntohs(at.sin_port);
 }
 
+void slot_make_small(struct slot *s)
+{
+    slot_make(s);
+    slot_cache(s, 16 << 20);
+    slot_file(s, "a.txt", "hello", 5);
+}
+
+void slot_set(struct slot *s, const char *option, const char *value)
+{
+    struct option_error error;
+
+    check_int(options_set(s->options, option, value, "test", &error), 0, "%s",
+              error.text);
+}
+
 static void *run(void *arg)
 {
     struct slot *s = arg;

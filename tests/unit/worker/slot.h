@@ -34,6 +34,8 @@ struct slot {
 };
 
 void slot_make(struct slot *); /* options at their defaults, an empty folder as root */
+void slot_make_small(struct slot *); /* and a cache, and /a.txt: "hello" */
+void slot_set(struct slot *, const char *option, const char *value);
 void slot_cache(struct slot *, size_t bytes);        /* a private heap */
 void slot_shared_cache(struct slot *, size_t bytes); /* the test is its owner */
 /* Clients may connect and send from here on; slot_start() does it if nobody has. */

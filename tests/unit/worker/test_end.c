@@ -13,21 +13,6 @@
 
 static struct slot slot;
 
-static void set(const char *name, const char *value)
-{
-    struct option_error error;
-
-    check_int(options_set(slot.options, name, value, "test", &error), 0, "%s",
-              error.text);
-}
-
-static void make_small(void)
-{
-    slot_make(&slot);
-    slot_cache(&slot, 16 << 20);
-    slot_file(&slot, "a.txt", "hello", 5);
-}
-
 #define GET "GET /a.txt HTTP/1.1\r\nHost: t\r\n\r\n"
 
 static void expect_reply(int fd, int status, const char *connection)
@@ -57,9 +42,9 @@ static void every_wait_for_a_client_has_its_deadline(void **state)
 
     (void)state;
     for (size_t i = 0; i < TEST_COUNT(all); i++) {
-        make_small();
-        set("linger_timeout", "150ms");
-        set(all[i].option, "150ms");
+        slot_make_small(&slot);
+        slot_set(&slot, "linger_timeout", "150ms");
+        slot_set(&slot, all[i].option, "150ms");
         slot_listen(&slot);
         int fd = slot_connect(&slot);
         uint64_t start = clock_ns();
@@ -83,6 +68,7 @@ static void every_wait_for_a_client_has_its_deadline(void **state)
 }
 
 /* Keeps the thread of the slot from running, wherever it is. */
+#define STALL (SIGRTMIN + 1) /* SIGRTMIN is the acceptor's */
 static int stalled[2], go_on[2];
 
 static void stall(int signo)
@@ -108,15 +94,15 @@ static void a_request_that_came_while_the_slot_did_not_run_is_answered(void **st
     (void)state;
     check_int(pipe(stalled), 0);
     check_int(pipe(go_on), 0);
-    check_int(sigaction(SIGRTMIN, &action, &before), 0);
-    make_small();
-    set("keepalive_timeout", "150ms");
+    check_int(sigaction(STALL, &action, &before), 0);
+    slot_make_small(&slot);
+    slot_set(&slot, "keepalive_timeout", "150ms");
     slot_listen(&slot);
     int fd = slot_connect(&slot);
     slot_write(fd, GET);
     slot_start(&slot);
     expect_reply(fd, 200, NULL);
-    check_int(pthread_kill(slot.thread, SIGRTMIN), 0);
+    check_int(pthread_kill(slot.thread, STALL), 0);
     check_int(read(stalled[0], &byte, 1), 1);
     slot_write(fd, GET);
     uint64_t until = clock_ns() + 200 * CLOCK_NS_PER_MS; /* the deadline and more */
@@ -127,7 +113,7 @@ static void a_request_that_came_while_the_slot_did_not_run_is_answered(void **st
     check_true(slot_at_end(fd), "it is idle now");
     close(fd);
     slot_stop(&slot);
-    sigaction(SIGRTMIN, &before, NULL);
+    sigaction(STALL, &before, NULL);
     for (int i = 0; i < 2; i++) {
         close(stalled[i]);
         close(go_on[i]);
@@ -140,9 +126,9 @@ static void a_client_that_does_not_read_is_given_up(void **state)
     unsigned char *body = calloc(1, SIZE);
 
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot.send_buffer = 16384;
-    set("send_timeout", "150ms");
+    slot_set(&slot, "send_timeout", "150ms");
     slot_file(&slot, "large", body, SIZE);
     slot_start(&slot);
     int fd = slot_connect(&slot);
@@ -158,7 +144,7 @@ static void a_client_that_does_not_read_is_given_up(void **state)
 static void a_draining_slot_answers_with_close_and_leaves(void **state)
 {
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     int busy = slot_connect(&slot), idle = slot_connect(&slot);
     slot_write(idle, GET);
@@ -184,7 +170,7 @@ static void a_draining_slot_answers_with_close_and_leaves(void **state)
 static void a_draining_slot_leaves_new_connections_to_others(void **state)
 {
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     slot_send(&slot, MESSAGE_DRAIN, 60000, "");
     slot_expect(&slot, MESSAGE_DRAINED);
@@ -198,7 +184,7 @@ static void a_draining_slot_leaves_new_connections_to_others(void **state)
 static void a_drain_ends_at_its_deadline(void **state)
 {
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     int fd = slot_connect(&slot);
     slot_write(fd, "GET /a.txt HTTP/1.1\r\n"); /* never goes on */
@@ -215,7 +201,7 @@ static void a_drain_ends_at_its_deadline(void **state)
 static void quit_ends_at_once(void **state)
 {
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     int fd = slot_connect(&slot);
     slot_write(fd, GET);
@@ -229,7 +215,7 @@ static void quit_ends_at_once(void **state)
 static void a_slot_whose_master_is_gone_drains(void **state)
 {
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     int fd = slot_connect(&slot);
     slot_write(fd, GET);
@@ -244,8 +230,8 @@ static void a_slot_whose_master_is_gone_drains(void **state)
 static void a_worn_out_slot_asks_once_to_be_replaced(void **state)
 {
     (void)state;
-    make_small();
-    set("recycle.requests", "3");
+    slot_make_small(&slot);
+    slot_set(&slot, "recycle.requests", "3");
     slot_start(&slot);
     int fd = slot_connect(&slot);
     for (int i = 0; i < 5; i++) {

@@ -14,14 +14,6 @@
 
 static struct slot slot;
 
-static void set(const char *name, const char *value)
-{
-    struct option_error error;
-
-    check_int(options_set(slot.options, name, value, "test", &error), 0, "%s",
-              error.text);
-}
-
 static void make_synthetic_with(const char *delay, bool shared)
 {
     slot_make(&slot);
@@ -29,11 +21,11 @@ static void make_synthetic_with(const char *delay, bool shared)
         slot_shared_cache(&slot, 64 << 20);
     else
         slot_cache(&slot, 64 << 20);
-    set("origin", "synthetic");
-    set("synthetic.objects", "100");
-    set("synthetic.median", "1000");
-    set("synthetic.sigma", "0");
-    set("synthetic.delay", delay);
+    slot_set(&slot, "origin", "synthetic");
+    slot_set(&slot, "synthetic.objects", "100");
+    slot_set(&slot, "synthetic.median", "1000");
+    slot_set(&slot, "synthetic.sigma", "0");
+    slot_set(&slot, "synthetic.delay", delay);
     slot_start(&slot);
 }
 
@@ -245,10 +237,10 @@ static void a_full_ring_drops_and_counts(void **state)
     (void)state;
     slot_make(&slot);
     slot_cache(&slot, 64 << 20);
-    set("origin", "synthetic");
-    set("synthetic.objects", "100");
-    set("synthetic.median", "100k");
-    set("synthetic.sigma", "0");
+    slot_set(&slot, "origin", "synthetic");
+    slot_set(&slot, "synthetic.objects", "100");
+    slot_set(&slot, "synthetic.median", "100k");
+    slot_set(&slot, "synthetic.sigma", "0");
     slot_start(&slot);
     int fd = slot_connect(&slot);
     for (int i = 0; i < 100; i++) { /* 10 MB into 4 MiB that nobody reads */

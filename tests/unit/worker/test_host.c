@@ -62,9 +62,7 @@ static void a_worker_with_a_private_heap_hosts_a_guest_with_its_own(void **state
     struct slot s, guest;
 
     (void)state;
-    slot_make(&s);
-    slot_cache(&s, 16 << 20);
-    slot_file(&s, "a.txt", "hello", 5);
+    slot_make_small(&s);
     slot_start(&s);
     guest = s; /* the same listener and region */
     guest.env.seat = seat_of(1, 0);
@@ -135,9 +133,7 @@ static void a_host_runs_slots_that_come_and_go(void **state)
     int ends[2];
 
     (void)state;
-    slot_make(&s);
-    slot_cache(&s, 16 << 20);
-    slot_file(&s, "a.txt", "hello", 5);
+    slot_make_small(&s);
     slot_start(&s); /* for its listener; slot 0 */
     check_int(channel_pair(ends), 0);
     h = (struct host_thread){ .env = s.env };

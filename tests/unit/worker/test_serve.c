@@ -14,14 +14,6 @@
 
 static struct slot slot;
 
-static void set(const char *name, const char *value)
-{
-    struct option_error error;
-
-    check_int(options_set(slot.options, name, value, "test", &error), 0, "%s",
-              error.text);
-}
-
 static void get(int fd, const char *path, const char *more)
 {
     char text[1024];
@@ -30,20 +22,12 @@ static void get(int fd, const char *path, const char *more)
     slot_write(fd, text);
 }
 
-/* A slot with a cache and /a.txt = "hello". */
-static void make_small(void)
-{
-    slot_make(&slot);
-    slot_cache(&slot, 16 << 20);
-    slot_file(&slot, "a.txt", "hello", 5);
-}
-
 static void a_file_is_served_from_disk_and_then_from_the_cache(void **state)
 {
     struct reply r;
 
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     int fd = slot_connect(&slot);
     for (int i = 0; i < 3; i++) {
@@ -141,7 +125,7 @@ static void methods_ranges_and_conditions_are_answered(void **state)
     };
 
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     run_exchanges(all, TEST_COUNT(all));
     slot_stop(&slot);
@@ -175,11 +159,11 @@ static void refused_requests_get_their_status_and_a_close(void **state)
     for (int i = 0; i < 30; i++)
         strcat(many_fields, "A: b\r\n");
     strcat(many_fields, "\r\n");
-    make_small();
-    set("request_line_max", "200");
-    set("header_bytes_max", "1024");
-    set("headers_max", "20");
-    set("body_max", "1000");
+    slot_make_small(&slot);
+    slot_set(&slot, "request_line_max", "200");
+    slot_set(&slot, "header_bytes_max", "1024");
+    slot_set(&slot, "headers_max", "20");
+    slot_set(&slot, "body_max", "1000");
     slot_start(&slot);
     for (size_t i = 0; i < TEST_COUNT(all); i++) {
         int fd = slot_connect(&slot);
@@ -203,7 +187,7 @@ static void a_body_is_read_and_a_client_that_waits_is_told_to_go_on(void **state
     struct reply r;
 
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     int fd = slot_connect(&slot);
     get(fd, "/a.txt", "Expect: 100-continue\r\nContent-Length: 5\r\n");
@@ -230,7 +214,7 @@ static void requests_byte_by_byte_and_in_one_piece_get_the_same_answers(void **s
     struct reply r;
 
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     for (int by_byte = 0; by_byte < 2; by_byte++) {
         int fd = slot_connect(&slot);
@@ -259,7 +243,7 @@ static void pipelined_requests_beyond_the_budget_are_all_answered(void **state)
     struct reply r;
 
     (void)state;
-    make_small();
+    slot_make_small(&slot);
     slot_start(&slot);
     for (int i = 0; i < MANY; i++)
         strcat(text, "GET /a.txt" HOST "\r\n");
@@ -285,8 +269,8 @@ static void keepalive_requests_closes_after_the_last(void **state)
     struct reply r;
 
     (void)state;
-    make_small();
-    set("keepalive_requests", "2");
+    slot_make_small(&slot);
+    slot_set(&slot, "keepalive_requests", "2");
     slot_start(&slot);
     int fd = slot_connect(&slot);
     get(fd, "/a.txt", "");
@@ -396,8 +380,8 @@ static void a_file_that_changes_is_served_anew_after_cache_valid(void **state)
     struct reply r;
 
     (void)state;
-    make_small();
-    set("cache.valid", "0");
+    slot_make_small(&slot);
+    slot_set(&slot, "cache.valid", "0");
     slot_start(&slot);
     int fd = slot_connect(&slot);
     static const char *const bodies[] = { "hello", "hello", "world!" };
