@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 from e2e.harness import (BINARY, PRIVATE_MODES, SANITIZER_WORDS, Server, check, check_equal,
-                         run_cowshed, test, wait_until)
+                         children, run_cowshed, test, wait_until)
 
 
 def tell(server, what, *args):
@@ -90,6 +90,8 @@ def a_generation_that_cannot_start_leaves_the_old_one_serving():
         wait_until(lambda: server.status()["generation"] == 3 and
                    all(s["generation"] == 3 and s["state"] == "ready"
                        for s in server.status()["slots"]), "generation 3")
+        wait_until(lambda: not set(old.values()) & set(children(server.proc.pid)),
+                   "the old workers, which still accept for a moment, to end")
         check_equal(server.get("/fresh").body, b"again", "the answer")
 
 
