@@ -62,8 +62,8 @@ struct ab {
     uint64_t duration_ns;
     uint64_t spin_ns;
     bool pinned; /* server and generator have a processor each */
-    size_t server_cpu, own_cpu;
-    cpu_set_t allowed_cpus, server_cpus;
+    size_t server_cpu, client_cpu;
+    cpu_set_t allowed_cpus, server_cpus, client_cpus;
     char program[AB_PATH_MAX];
     struct out_file server_log;
     unsigned unwritten; /* files of cells that could not be written */

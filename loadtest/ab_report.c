@@ -25,9 +25,9 @@ static void print_machine(FILE *out, const struct ab *ab)
     if (ab->pinned)
         fprintf(
             out,
-            "  server on processor %zu, generator on %zu: the only two, so that they "
-            "do not push each other aside\n",
-            ab->server_cpu, ab->own_cpu);
+            "  server on processor %zu, generator on %zu, which it polls on: the only "
+            "two, so that they do not push each other aside\n",
+            ab->server_cpu, ab->client_cpu);
     else
         fprintf(out, "  server and generator are not pinned\n");
     fprintf(out, "Calibration: what the machine charges\n");

@@ -90,6 +90,7 @@ struct run_config ab_run_config(const struct ab *ab, const struct target *target
             .duration_ns = ab->duration_ns,
             .interval_ns = CLOCK_NS_PER_S,
             .spin_ns = ab->spin_ns,
+            .cpus = ab->pinned ? &ab->client_cpus : NULL,
         },
         .stop_on_signal = true,
     };

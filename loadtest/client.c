@@ -180,6 +180,8 @@ void *client_main(void *arg)
     struct client_group *group = client->group;
     /* timers of this thread to the nanosecond instead of 50 us late (README rule 3) */
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
+    if (client->config->cpus != NULL)
+        (void)sched_setaffinity(0, sizeof *client->config->cpus, client->config->cpus);
     begin_plan(client, 0, 0, WARMUP_PLAN, WARMUP_REQUESTS);
     client_connect(client, clock_ns() + client->config->timeout_ns);
     gate_pass(&group->gate, CLIENT_CONNECTED);

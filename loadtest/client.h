@@ -12,6 +12,7 @@
 #ifndef LOADTEST_CLIENT_H
 #define LOADTEST_CLIENT_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,8 +36,9 @@ struct client_config {
     uint64_t timeout_ns;
     uint64_t warmup_ns;
     uint64_t duration_ns;
-    uint64_t interval_ns; /* of swapping tallies */
-    uint64_t spin_ns;     /* poll instead of sleeping this long before a request */
+    uint64_t interval_ns;  /* of swapping tallies */
+    uint64_t spin_ns;      /* poll instead of sleeping this long before a request */
+    const cpu_set_t *cpus; /* where the threads run; NULL: where the scheduler likes */
 };
 
 /* The gates of a run: all have tried to connect; all are warm and the start is set. */

@@ -116,14 +116,20 @@ static void call_off(struct run *run)
     atomic_store(&run->group.abandon, true);
 }
 
+/* Of a run that cannot begin. */
+static void end_threads(struct run *run)
+{
+    call_off(run);
+    gate_open(&run->group.gate, CLIENT_WARM);
+    join_threads(run);
+}
+
 static int start_threads(struct run *run)
 {
     for (unsigned i = 0; i < run->n_clients; i++) {
         int err = pthread_create(&run->threads[i], NULL, client_main, &run->clients[i]);
         if (err != 0) {
-            call_off(run);
-            gate_open(&run->group.gate, CLIENT_WARM);
-            join_threads(run);
+            end_threads(run);
             return -err;
         }
         run->n_threads++;
@@ -322,21 +328,47 @@ static int finish(struct run *run)
     return tally_all(&run->result.tally, &run->result.all);
 }
 
+struct conductor {
+    struct run *run;
+    char *error;
+    int err;
+};
+
+/* Collecting must not push a client thread aside, nor the server (README rule 10): it
+ * has the class that any other thread interrupts at once. A thread of its own, since
+ * without privileges there is no way back from that class. */
+static void *conductor_main(void *arg)
+{
+    struct conductor *conductor = arg;
+    struct sched_param none = { 0 };
+    (void)sched_setscheduler(0, SCHED_IDLE, &none);
+    conductor->err = conduct(conductor->run, conductor->error);
+    return NULL;
+}
+
+static int conduct_aside(struct run *run, char *error)
+{
+    struct conductor conductor = { .run = run, .error = error };
+    pthread_t thread;
+    int err = pthread_create(&thread, NULL, conductor_main, &conductor);
+    if (err != 0) {
+        end_threads(run);
+        return -err;
+    }
+    pthread_join(thread, NULL);
+    return conductor.err;
+}
+
 int run_load(const struct run_config *config, struct run_result *ret_result,
              char error[RUN_ERROR_MAX])
 {
     struct run run;
-    struct sched_param usual = { 0 };
     error[0] = '\0';
     int err = run_init(&run, config);
     if (err == 0)
         err = start_threads(&run);
-    if (err == 0) {
-        /* collecting must not push a client thread aside (README rule 10) */
-        (void)sched_setscheduler(0, SCHED_BATCH, &usual);
-        err = conduct(&run, error);
-        (void)sched_setscheduler(0, SCHED_OTHER, &usual);
-    }
+    if (err == 0)
+        err = conduct_aside(&run, error);
     if (err == 0)
         err = finish(&run);
     if (err < 0 && error[0] == '\0')

@@ -20,8 +20,8 @@ struct run_interval {
     const struct hist *all; /* ok and bad of this interval */
 };
 
-/* What a run tells while it goes on; each may be NULL. Called by the thread that called
- * run_load(). */
+/* What a run tells while it goes on; each may be NULL. Called one at a time, from a
+ * thread that run_load() makes and joins. */
 struct run_watch {
     void (*on_start)(void *arg, uint64_t wall_ns);
     void (*on_interval)(void *arg, const struct run_interval *interval);
