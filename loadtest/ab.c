@@ -14,10 +14,8 @@
 #include "server/base/clock.h"
 #include "server/base/prng.h"
 
-/* More than the gaps between requests: a generator with a processor of its own keeps
- * it. Whenever it sleeps, a kernel thread may take the processor for milliseconds, and
- * a kernel without preemption does not give it back before. (README rule 4) */
-#define PINNED_SPIN_NS (10 * CLOCK_NS_PER_MS)
+/* A waking generator finds its processor asleep, which takes it this long to leave. */
+#define PINNED_SPIN_NS (50 * CLOCK_NS_PER_US)
 
 /* --- set-up --- */
 
@@ -43,6 +41,7 @@ static void choose_cpus(struct ab *ab)
     CPU_SET(ab->server_cpu, &ab->server_cpus);
     CPU_SET(ab->client_cpu, &ab->client_cpus);
     ab->pinned = true;
+    ab->realtime = client_may_be_realtime();
 }
 
 /* cowshed lies beside cowload unless told otherwise. */

@@ -61,7 +61,8 @@ struct ab {
     bool rate_found; /* by the probe */
     uint64_t duration_ns;
     uint64_t spin_ns;
-    bool pinned; /* server and generator have a processor each */
+    bool pinned;   /* server and generator have a processor each */
+    bool realtime; /* and nobody pushes the generator off its own */
     size_t server_cpu, client_cpu;
     cpu_set_t allowed_cpus, server_cpus, client_cpus;
     char program[AB_PATH_MAX];

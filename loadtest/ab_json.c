@@ -109,12 +109,13 @@ int ab_report_json(const char *path, const struct ab *ab,
     for (unsigned i = 0; i < ab->n_arms; i++)
         json_array_append_new(arms, arm_json(ab, i, verdicts));
     json_t *root = json_pack(
-        "{s:s, s:o, s:f, s:b, s:I, s:I, s:I, s:I, s:b, s:b, s:s, s:o}", "cowload_ab",
-        COWLOAD_VERSION, "calibration", calibration_json(&ab->calibration),
-        "rate_per_s", ab->rate, "rate_found", (int)ab->rate_found, "duration_ns",
-        (json_int_t)ab->duration_ns, "blocks", (json_int_t)ab->blocks, "blocks_done",
-        (json_int_t)ab->done, "seed", (json_int_t)ab->options->seed, "pinned",
-        (int)ab->pinned, "interrupted", (int)ab->interrupted, "path", ab->options->path,
-        "arms", arms);
+        "{s:s, s:o, s:f, s:b, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:o}",
+        "cowload_ab", COWLOAD_VERSION, "calibration",
+        calibration_json(&ab->calibration), "rate_per_s", ab->rate, "rate_found",
+        (int)ab->rate_found, "duration_ns", (json_int_t)ab->duration_ns, "blocks",
+        (json_int_t)ab->blocks, "blocks_done", (json_int_t)ab->done, "seed",
+        (json_int_t)ab->options->seed, "pinned", (int)ab->pinned, "realtime",
+        (int)ab->realtime, "interrupted", (int)ab->interrupted, "path",
+        ab->options->path, "arms", arms);
     return hist_json_write(root, path);
 }

@@ -25,11 +25,14 @@ static void print_machine(FILE *out, const struct ab *ab)
     if (ab->pinned)
         fprintf(
             out,
-            "  server on processor %zu, generator on %zu, which it polls on: the only "
-            "two, so that they do not push each other aside\n",
-            ab->server_cpu, ab->client_cpu);
+            "  server on processor %zu, generator on %zu%s: the only two, so that they "
+            "do not push each other aside\n",
+            ab->server_cpu, ab->client_cpu, ab->realtime ? " (SCHED_FIFO)" : "");
     else
         fprintf(out, "  server and generator are not pinned\n");
+    if (ab->pinned && !ab->realtime)
+        fprintf(out, "  not allowed to be SCHED_FIFO: kernel threads may make the "
+                     "generator late\n");
     fprintf(out, "Calibration: what the machine charges\n");
 #define X(name, unit, words) \
     fprintf(out, "  %10s  %s\n", units_time(text, c->name), words);

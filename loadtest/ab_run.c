@@ -14,7 +14,7 @@
 #define START_TIMEOUT_NS (30 * CLOCK_NS_PER_S)
 #define STOP_TIMEOUT_NS  (15 * CLOCK_NS_PER_S)
 
-enum { LAST_WORDS = 360 };
+enum { LAST_WORDS = 360, MOST_TALLIES = 16 };
 
 struct cell_run {
     struct ab *ab;
@@ -76,6 +76,15 @@ int ab_make_target(const struct ab *ab, const struct shed *shed,
     return err;
 }
 
+/* One for each second, so that nothing is merged, encoded or written while the load
+ * runs: the two processors have better things to do. A long block is collected as it
+ * goes, whenever the ring comes round. */
+static unsigned tallies_for(uint64_t duration_ns)
+{
+    uint64_t n = duration_ns / CLOCK_NS_PER_S + 3;
+    return n < MOST_TALLIES ? (unsigned)n : MOST_TALLIES;
+}
+
 struct run_config ab_run_config(const struct ab *ab, const struct target *target)
 {
     const struct ab_options *options = ab->options;
@@ -89,10 +98,13 @@ struct run_config ab_run_config(const struct ab *ab, const struct target *target
             .warmup_ns = options->warmup_ns,
             .duration_ns = ab->duration_ns,
             .interval_ns = CLOCK_NS_PER_S,
+            .tallies = tallies_for(ab->duration_ns),
             .spin_ns = ab->spin_ns,
             .cpus = ab->pinned ? &ab->client_cpus : NULL,
+            .realtime = ab->realtime,
         },
         .stop_on_signal = true,
+        .collect_last = ab->duration_ns / CLOCK_NS_PER_S + 3 <= MOST_TALLIES,
     };
 }
 

@@ -36,7 +36,8 @@ int client_init(struct client *client, const struct client_config *config,
     client->request = malloc(TARGET_REQUEST_MAX);
     if (client->conns == NULL || client->buffer == NULL || client->request == NULL ||
         hist_init(&client->connect, TALLY_LOWEST, TALLY_HIGHEST, TALLY_DIGITS) < 0 ||
-        recorder_init(&client->recorder) < 0) {
+        recorder_init(&client->recorder, config->tallies > 0 ? config->tallies : 2) <
+            0) {
         client_free(client);
         return -ENOMEM;
     }
@@ -174,12 +175,24 @@ static void measure(struct client *client)
     client->usage = usage_since(client, &before);
 }
 
+bool client_may_be_realtime(void)
+{
+    struct sched_param lowest = { .sched_priority = 1 }, none = { 0 };
+    if (sched_setscheduler(0, SCHED_FIFO, &lowest) < 0)
+        return false;
+    CHECK(sched_setscheduler(0, SCHED_OTHER, &none) == 0);
+    return true;
+}
+
 void *client_main(void *arg)
 {
     struct client *client = arg;
     struct client_group *group = client->group;
     /* timers of this thread to the nanosecond instead of 50 us late (README rule 3) */
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
+    struct sched_param lowest = { .sched_priority = 1 };
+    if (client->config->realtime)
+        (void)sched_setscheduler(0, SCHED_FIFO, &lowest);
     if (client->config->cpus != NULL)
         (void)sched_setaffinity(0, sizeof *client->config->cpus, client->config->cpus);
     begin_plan(client, 0, 0, WARMUP_PLAN, WARMUP_REQUESTS);

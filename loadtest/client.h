@@ -37,8 +37,10 @@ struct client_config {
     uint64_t warmup_ns;
     uint64_t duration_ns;
     uint64_t interval_ns;  /* of swapping tallies */
+    unsigned tallies;      /* of each thread, 2 or more; 0: 2 */
     uint64_t spin_ns;      /* poll instead of sleeping this long before a request */
     const cpu_set_t *cpus; /* where the threads run; NULL: where the scheduler likes */
+    bool realtime;         /* SCHED_FIFO, for who may (client_may_be_realtime()) */
 };
 
 /* The gates of a run: all have tried to connect; all are warm and the start is set. */
@@ -90,6 +92,8 @@ int client_init(struct client *client, const struct client_config *config,
 void client_free(struct client *client);
 /* The thread: a struct client *. */
 void *client_main(void *arg);
+/* May the calling thread, and so its clients, be SCHED_FIFO? */
+bool client_may_be_realtime(void);
 
 /* For client.c and client_loop.c: a loop until the plan is over and everything sent has
  * an outcome, at most --timeout after the end of the plan; with `finish_backlog`

@@ -172,33 +172,38 @@ static void end_interval(struct run *run, uint64_t to_ns, bool last)
     run->interval_from_ns = to_ns;
 }
 
-static void collect_full(struct run *run)
+static void collect_interval(struct run *run)
 {
     uint64_t to_ns = 0;
-    if (!all_full(run))
-        return;
     for (unsigned i = 0; i < run->n_clients; i++) {
         struct recorder *recorder = &run->clients[i].recorder;
-        struct tally *tally = recorder_full(recorder);
-        uint64_t done = tally->counts.ok + tally->counts.http_errors;
-        uint64_t length = recorder->swapped_ns - run->interval_from_ns;
-        if (recorder->swapped_ns > to_ns)
-            to_ns = recorder->swapped_ns;
+        struct recorder_set *set = recorder_full(recorder);
+        uint64_t done = set->tally.counts.ok + set->tally.counts.http_errors;
+        uint64_t length = set->swapped_ns - run->interval_from_ns;
+        if (set->swapped_ns > to_ns)
+            to_ns = set->swapped_ns;
         if (length > 0)
             add_rate(&run->result.rates, (double)done * 1e9 / (double)length);
-        tally_merge(&run->interval, tally);
+        tally_merge(&run->interval, &set->tally);
         recorder_done(recorder);
     }
     end_interval(run, to_ns, false);
 }
 
+static void collect_full(struct run *run)
+{
+    while (all_full(run))
+        collect_interval(run);
+}
+
 /* After the threads were joined: everything that is still with them. */
 static void collect_rest(struct run *run)
 {
+    collect_full(run);
     for (unsigned i = 0; i < run->n_clients; i++) {
         struct recorder *recorder = &run->clients[i].recorder;
-        tally_merge(&run->interval, &recorder->sets[0]);
-        tally_merge(&run->interval, &recorder->sets[1]);
+        for (unsigned k = 0; k < recorder->n; k++)
+            tally_merge(&run->interval, &recorder->sets[k].tally);
     }
     end_interval(run, clock_ns(), true);
 }
@@ -239,7 +244,8 @@ static void watch_threads(struct run *run)
 {
     while (atomic_load(&run->group.running) > 0) {
         wait_tick(run, TICK_NS);
-        collect_full(run);
+        if (!run->config->collect_last)
+            collect_full(run);
     }
 }
 

@@ -37,6 +37,7 @@ struct run_config {
     struct client_config client;
     struct run_watch watch;
     bool stop_on_signal; /* INT and TERM, which the caller has blocked, end it early */
+    bool collect_last;   /* on_interval() is called when the load is over */
 };
 
 /* Requests per second of one thread in one interval, all of them. */

@@ -111,23 +111,44 @@ static void a_recorder_never_hands_out_the_tally_in_use(void **state)
 {
     (void)state;
     struct recorder recorder;
-    check_int(recorder_init(&recorder), 0);
+    check_int(recorder_init(&recorder, 2), 0);
     struct tally *first = recorder_tally(&recorder);
     check_null(recorder_full(&recorder), "nothing swapped");
     first->counts.sent = 5;
     recorder_swap(&recorder, 77);
-    check_true(recorder_full(&recorder) == first);
+    check_true(&recorder_full(&recorder)->tally == first);
     check_true(recorder_tally(&recorder) != first);
     recorder_tally(&recorder)->counts.sent = 6;
     recorder_swap(&recorder, 88); /* the collector is slow: the interval grows */
-    check_true(recorder_full(&recorder) == first, "still with the collector");
-    check_uint(recorder.swapped_ns, 77);
+    check_true(&recorder_full(&recorder)->tally == first, "still with the collector");
+    check_uint(recorder_full(&recorder)->swapped_ns, 77);
     check_uint(recorder_tally(&recorder)->counts.sent, 6);
     recorder_done(&recorder);
     check_null(recorder_full(&recorder), "given back");
     check_uint(first->counts.sent, 0, "empty");
     recorder_swap(&recorder, 99);
-    check_uint(recorder_full(&recorder)->counts.sent, 6);
+    check_uint(recorder_full(&recorder)->tally.counts.sent, 6);
+    recorder_free(&recorder);
+}
+
+static void a_recorder_with_room_is_collected_in_order_afterwards(void **state)
+{
+    (void)state;
+    struct recorder recorder;
+    check_int(recorder_init(&recorder, 4), 0);
+    for (uint64_t i = 1; i <= 6; i++) { /* the ring is full after three swaps */
+        recorder_tally(&recorder)->counts.sent += i;
+        recorder_swap(&recorder, 10 * i);
+    }
+    for (uint64_t i = 1; i <= 3; i++) {
+        check_uint(recorder_full(&recorder)->tally.counts.sent, i);
+        check_uint(recorder_full(&recorder)->swapped_ns, 10 * i);
+        recorder_done(&recorder);
+    }
+    check_null(recorder_full(&recorder), "the fourth is in use");
+    check_uint(recorder_tally(&recorder)->counts.sent, 4 + 5 + 6);
+    recorder_swap(&recorder, 70);
+    check_uint(recorder_full(&recorder)->tally.counts.sent, 4 + 5 + 6);
     recorder_free(&recorder);
 }
 
@@ -136,4 +157,5 @@ TEST_MAIN(test(the_balance_sheet_holds_only_when_it_adds_up),
           test(a_failure_is_in_the_tail_however_quick_it_was),
           test(a_request_without_an_outcome_is_at_least_its_age),
           test(the_headline_holds_successes_and_failures),
-          test(a_recorder_never_hands_out_the_tally_in_use))
+          test(a_recorder_never_hands_out_the_tally_in_use),
+          test(a_recorder_with_room_is_collected_in_order_afterwards))
