@@ -9,6 +9,7 @@
 # make gc-pause      how long the collector stops its owner, with 1 GiB live
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
 # make fuzz-gc    random operations on the heap against a model; TIME=60 seconds (clang)
+# make valgrind-gc   the heap's own errors in the use of memory, where valgrind is installed
 # make lint       layers, headers, sizes, format, static analysis
 # make lib        the collector as a library of its own, libcowgc.a
 # make install    PREFIX=/usr/local DESTDIR=; install-lib: only the library, its manual
@@ -119,7 +120,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 # --- rules --------------------------------------------------------------------------
 
 .PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork \
-	gc-bench gc-pause fuzz-gc lint lib install install-lib clean
+	gc-bench gc-pause fuzz-gc valgrind-gc lint lib install install-lib clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -256,6 +257,24 @@ fuzz-gc:
 			-timeout=30 -artifact_prefix=build/fuzz-gc/ -print_final_stats=1 $(FUZZ_FLAGS) \
 			build/fuzz-gc/corpus tests/fuzz/corpus-gc; \
 	else echo 'skipped: fuzz-gc needs clang'; fi
+
+# Every 47th combination of settings: a minute.
+VALGRIND_GC := $(wildcard gc/*.c tests/fuzz/*gc*.c) $(addprefix tests/,test.c unit/gc/heap_test.c) \
+	$(addprefix server/base/,check.c prng.c)
+
+build/valgrind-gc/%: tests/unit/gc/%.c $(VALGRIND_GC) $(wildcard gc/*.h tests/fuzz/*gc*.h) Makefile
+	@mkdir -p $(@D)
+	$(call tell,LINK)
+	$(quiet)$(CC) $(ALL_CPPFLAGS) -DGC_VALGRIND -std=c17 -O1 -g -pthread -o $@ $< $(VALGRIND_GC) \
+		-lcmocka -lm
+
+valgrind-gc:
+	@.ci/deps install valgrind || true
+	@if command -v valgrind >/dev/null; then \
+		$(MAKE) build/valgrind-gc/test_poison build/valgrind-gc/test_fuzz_gc && \
+		valgrind -q --error-exitcode=9 build/valgrind-gc/test_poison && \
+		FUZZ_GC_EVERY=47 valgrind -q --error-exitcode=9 build/valgrind-gc/test_fuzz_gc one_input; \
+	else echo 'skipped: valgrind-gc needs valgrind'; fi
 
 lint:
 	@.ci/deps install lint

@@ -5,7 +5,7 @@
 
 #include "tests/fuzz/gc_world.h"
 
-enum { PRIVATE_SCHEDULES = 2, SHARED_SCHEDULES = 2 };
+enum { PRIVATE_SCHEDULES = 3, SHARED_SCHEDULES = 2 };
 
 static const unsigned percents[] = { 10, 100, 400 };
 
