@@ -5,7 +5,17 @@
 
 #include "tests/fuzz/gc_world.h"
 
-enum { PRIVATE_SCHEDULES = 3, SHARED_SCHEDULES = 2 };
+enum { SHARED_SCHEDULES = 2 };
+
+/* Marks in headers would stay in the child that made them. */
+static const struct {
+    enum gc_schedule schedule;
+    enum gc_marks marks;
+} private[] = {
+    { GC_STW, GC_MARKS_SIDE },         { GC_STW, GC_MARKS_HEADER },
+    { GC_INCREMENTAL, GC_MARKS_SIDE }, { GC_INCREMENTAL, GC_MARKS_HEADER },
+    { GC_SNAPSHOT, GC_MARKS_SIDE },
+};
 
 static const unsigned percents[] = { 10, 100, 400 };
 
@@ -27,7 +37,7 @@ static void common(struct gc_config *c, unsigned *number)
 
 enum { COMMON = 2 * 2 * 3 * 3 };
 
-static const unsigned n_private = COMMON * PRIVATE_SCHEDULES * 2 * 3 * 2,
+static const unsigned n_private = COMMON * COUNT(private) * 3 * 2,
                       n_shared = COMMON * SHARED_SCHEDULES;
 
 unsigned knobs_count(void)
@@ -47,8 +57,9 @@ void knobs_get(unsigned number, uint8_t flags, struct gc_config *ret_config)
     if (c->shared) {
         c->schedule = (enum gc_schedule)digit(&number, SHARED_SCHEDULES);
     } else {
-        c->schedule = (enum gc_schedule)digit(&number, PRIVATE_SCHEDULES);
-        c->marks = (enum gc_marks)digit(&number, 2);
+        unsigned which = digit(&number, COUNT(private));
+        c->schedule = private[which].schedule;
+        c->marks = private[which].marks;
         c->reuse = (enum gc_reuse)digit(&number, 3);
         c->after_fork = (enum gc_after_fork)digit(&number, 2);
     }

@@ -14,7 +14,7 @@
 #include "tests/fuzz/gc_world.h"
 #include "tests/test.h"
 
-enum { BYTES_MAX = 4096, SHORTEST = 40, LONGEST = 240, PLAYS_PER_SEED = 24 };
+enum { BYTES_MAX = 4096, SHORTEST = 40, LONGEST = 240, PLAYS_PER_SEED = 12 };
 
 static const char corpus[] =
     "tests/fuzz/corpus-gc"; /* the runner starts us at the top */
