@@ -144,7 +144,7 @@ static uint16_t offset(struct span inner, struct span outer)
 
 /* NULL when memory is short. */
 static struct entry *make_entry(struct cache *c, const struct cache_record *r,
-                                uint32_t id, uint32_t now_s)
+                                uint32_t id)
 {
     void *body = NULL;
     struct entry *e;
@@ -166,7 +166,6 @@ static struct entry *make_entry(struct cache *c, const struct cache_record *r,
         .mtime_ns = r->mtime_ns,
         .ino = r->ino,
         .id = id,
-        .stored_s = now_s,
         .key_len = (uint32_t)r->key.n,
         .head_len = (uint32_t)r->head.n,
         .type_at = offset(r->type, r->head),
@@ -205,7 +204,7 @@ static int make_room(struct cache *c, uint64_t hash, struct span key, uint64_t c
     }
 }
 
-static int insert(struct cache *c, const struct cache_record *r, uint32_t now_s)
+static int insert(struct cache *c, const struct cache_record *r, uint64_t now_ns)
 {
     uint64_t cost = entry_cost((uint32_t)r->key.n, (uint32_t)r->head.n, r->body.n);
     const struct entry *old;
@@ -215,10 +214,10 @@ static int insert(struct cache *c, const struct cache_record *r, uint32_t now_s)
 
     if (cost > c->limit)
         return -E2BIG;
-    id = side_take(&c->side, now_s);
+    id = side_take(&c->side, now_ns);
     if (id == 0)
         return -ENOSPC;
-    e = make_entry(c, r, id, now_s);
+    e = make_entry(c, r, id);
     err = e == NULL ? -ENOSPC : make_room(c, e->hash, r->key, cost);
     if (err == 0) {
         old = look(c, e->hash, r->key);
@@ -240,7 +239,7 @@ static int insert(struct cache *c, const struct cache_record *r, uint32_t now_s)
     return 0;
 }
 
-int cache_insert(struct cache *c, const struct cache_record *r, uint32_t now_s)
+int cache_insert(struct cache *c, const struct cache_record *r, uint64_t now_ns)
 {
     int err;
 
@@ -248,7 +247,7 @@ int cache_insert(struct cache *c, const struct cache_record *r, uint32_t now_s)
         return -EPERM;
     if (record_check(r, SIZE_MAX) != 0)
         return -EINVAL;
-    err = insert(c, r, now_s);
+    err = insert(c, r, now_ns);
     if (err != 0)
         c->refused++;
     return err;

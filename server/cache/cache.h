@@ -58,7 +58,7 @@ void cache_free(struct cache *); /* takes NULL */
  * the limit allows), -ENOSPC (heap at its hard limit until the next collection; an
  * older entry of the key may still be there), -EINVAL (record_check() refuses it),
  * -EPERM (this process only reads). */
-int cache_insert(struct cache *, const struct cache_record *, uint32_t now_s);
+int cache_insert(struct cache *, const struct cache_record *, uint64_t now_ns);
 /* Owner. True when the key was there. Never fails: where there is no memory for the new
  * path of a trie, all entries go. */
 bool cache_remove(struct cache *, struct span key);
@@ -100,16 +100,20 @@ void cache_seat_clear(struct cache *, unsigned seat);
 void cache_enter(struct cache_reader *);
 void cache_leave(struct cache_reader *);
 uint64_t cache_hash(const struct cache *, struct span key);
-/* Inside enter/leave. NULL when the key is not there. Marks the entry visited. */
+/* Inside enter/leave. NULL when the key is not there. */
+const struct entry *cache_peek(struct cache_reader *, uint64_t hash, struct span key);
+/* An entry found in there is served: eviction passes it over once. */
+void cache_visit(struct cache_reader *, const struct entry *);
+/* Both. */
 const struct entry *cache_find(struct cache_reader *, uint64_t hash, struct span key);
 /* Inside enter/leave, for an entry found in there. The entry and its body then stay
  * until unpin. The pin's number (>= 0), or -ENOSPC: then copy what must be kept. */
 int cache_pin(struct cache_reader *, const struct entry *);
 void cache_unpin(struct cache_reader *, int pin);
 
-/* Wall clock second at which a file entry was last compared with the disk. Kept beside
- * the heap; seen by all slots in a shared heap. */
-uint32_t cache_checked_s(struct cache_reader *, const struct entry *);
-void cache_set_checked_s(struct cache_reader *, const struct entry *, uint32_t now_s);
+/* When a file entry was last compared with the disk (CLOCK_MONOTONIC). Kept beside the
+ * heap; seen by all slots in a shared heap. */
+uint64_t cache_checked_ns(struct cache_reader *, const struct entry *);
+void cache_set_checked_ns(struct cache_reader *, const struct entry *, uint64_t now_ns);
 
 #endif

@@ -22,7 +22,6 @@ struct entry {
     uint64_t ino;                /* RECORD_FILE */
     struct entry *newer, *older; /* recency = inline: the queue */
     uint32_t id;                 /* index into the side tables */
-    uint32_t stored_s;           /* wall clock */
     uint32_t key_len, head_len;
     uint16_t type_at, type_len, etag_at, etag_len; /* inside the head */
     uint16_t status;

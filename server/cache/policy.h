@@ -9,7 +9,7 @@
 enum {
     /* What one entry adds to index and side tables, on average and rounded up: a trie
      * slot with its share of nodes, or two slots of a table at its emptiest (32); the
-     * side tables (21). */
+     * side tables (25). */
     POLICY_ENTRY_SHARE = 64,
 };
 

@@ -59,7 +59,7 @@ void side_free(struct side *s)
     *s = (struct side){ 0 };
 }
 
-uint32_t side_take(struct side *s, uint32_t now_s)
+uint32_t side_take(struct side *s, uint64_t now_ns)
 {
     uint32_t id = s->free;
 
@@ -72,7 +72,7 @@ uint32_t side_take(struct side *s, uint32_t now_s)
     s->used++;
     s->links[id] = (struct side_link){ 0, 0 };
     atomic_store_explicit(&s->visited[id], 0, memory_order_relaxed);
-    atomic_store_explicit(&s->checked[id], now_s, memory_order_relaxed);
+    atomic_store_explicit(&s->checked[id], now_ns, memory_order_relaxed);
     return id;
 }
 

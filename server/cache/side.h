@@ -49,7 +49,7 @@ struct side {
     _Atomic uint8_t *visited;
     _Atomic uint8_t
         *tell; /* the master's visited; NULL but in the child of a private heap */
-    _Atomic uint32_t *checked;
+    _Atomic uint64_t *checked; /* CLOCK_MONOTONIC, ns */
 };
 
 /* 0 or -ENOMEM. A private heap gets room for as many numbers again, for what a child
@@ -59,7 +59,7 @@ void side_free(struct side *); /* a zeroed struct is fine */
 
 /* Owner. A number for a new entry, not visited, checked now; 0 when there is none left.
  */
-uint32_t side_take(struct side *, uint32_t now_s);
+uint32_t side_take(struct side *, uint64_t now_ns);
 void side_give(struct side *, uint32_t id);
 /* Owner. All numbers are free again but the inherited ones. */
 void side_reset(struct side *);

@@ -70,25 +70,30 @@ void cache_leave(struct cache_reader *r)
     gc_reader_leave(r->gc);
 }
 
-static void visit(struct cache *c, const struct entry *e)
+void cache_visit(struct cache_reader *r, const struct entry *e)
 {
     struct entry *flagged = (struct entry *)(uintptr_t)e;
 
-    if (c->recency == CACHE_SIDE)
-        side_visit(&c->side, e->id);
+    if (r->cache->recency == CACHE_SIDE)
+        side_visit(&r->cache->side, e->id);
     else if (!flagged->visited)
         flagged->visited = 1;
 }
 
-const struct entry *cache_find(struct cache_reader *r, uint64_t hash, struct span key)
+const struct entry *cache_peek(struct cache_reader *r, uint64_t hash, struct span key)
 {
     struct cache *c = r->cache;
-    const struct entry *e;
 
     CHECK(r->inside);
-    e = index_find(c->index.kind, c->shared ? r->root : gc_root(c->heap), hash, key);
+    return index_find(c->index.kind, c->shared ? r->root : gc_root(c->heap), hash, key);
+}
+
+const struct entry *cache_find(struct cache_reader *r, uint64_t hash, struct span key)
+{
+    const struct entry *e = cache_peek(r, hash, key);
+
     if (e != NULL)
-        visit(c, e);
+        cache_visit(r, e);
     return e;
 }
 
@@ -103,12 +108,13 @@ void cache_unpin(struct cache_reader *r, int pin)
     gc_unpin(r->gc, pin);
 }
 
-uint32_t cache_checked_s(struct cache_reader *r, const struct entry *e)
+uint64_t cache_checked_ns(struct cache_reader *r, const struct entry *e)
 {
     return atomic_load_explicit(&r->cache->side.checked[e->id], memory_order_relaxed);
 }
 
-void cache_set_checked_s(struct cache_reader *r, const struct entry *e, uint32_t now_s)
+void cache_set_checked_ns(struct cache_reader *r, const struct entry *e,
+                          uint64_t now_ns)
 {
-    atomic_store_explicit(&r->cache->side.checked[e->id], now_s, memory_order_relaxed);
+    atomic_store_explicit(&r->cache->side.checked[e->id], now_ns, memory_order_relaxed);
 }

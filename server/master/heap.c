@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "server/base/clock.h"
 #include "server/cache/cache.h"
@@ -127,13 +126,13 @@ static struct cache_record record_of(const struct origin_result *r, struct span 
 /* Filling makes next to no garbage: a collection after each few megabytes would find
  * nothing. There is one only when the heap is full. */
 static bool preload_one(struct heap *heap, const struct cache_record *record,
-                        uint32_t now_s)
+                        uint64_t now_ns)
 {
-    int rc = cache_insert(heap->cache, record, now_s);
+    int rc = cache_insert(heap->cache, record, now_ns);
 
     if (rc == -ENOSPC) {
         cache_collect(heap->cache);
-        rc = cache_insert(heap->cache, record, now_s);
+        rc = cache_insert(heap->cache, record, now_ns);
     }
     return rc == 0;
 }
@@ -147,7 +146,7 @@ uint64_t heap_preload(struct heap *heap, const struct options *o)
         .seed = (uint64_t)o->synthetic_seed,
         .object_max = (size_t)o->cache_object_max,
     };
-    const uint32_t now_s = (uint32_t)time(NULL);
+    const uint64_t now_ns = clock_ns();
     struct cache_stats stats = { .evicted = 0 };
     uint64_t stored = 0;
 
@@ -163,7 +162,7 @@ uint64_t heap_preload(struct heap *heap, const struct options *o)
         synthetic_object(&config, i, &result);
         record = record_of(&result, synthetic_path(path, i));
         if (result.cacheable && result.status == 200 &&
-            preload_one(heap, &record, now_s))
+            preload_one(heap, &record, now_ns))
             stored++;
         origin_result_free(&result);
         cache_get_stats(heap->cache, &stats);

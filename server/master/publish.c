@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "server/base/clock.h"
 #include "server/cache/cache.h"
@@ -43,7 +42,7 @@ static int store(struct publish *p, const void *bytes, size_t n)
     if (!purge_log_allows(p->purges, record.purge_seq,
                           cache_hash(p->cache, record.key)))
         return -ESTALE;
-    return cache_insert(p->cache, &record, (uint32_t)time(NULL));
+    return cache_insert(p->cache, &record, clock_ns());
 }
 
 static void tell(struct publish *p, uint64_t start_ns, size_t n, int rc)

@@ -148,7 +148,7 @@ static void store(struct worker *w, const struct fetch *f,
         .purge_seq = f->purge_seq,
     };
 
-    if (w->owns_heap && cache_insert(w->cache, &record, (uint32_t)w->wall_s) == 0)
+    if (w->owns_heap && cache_insert(w->cache, &record, w->now_ns) == 0)
         count(w->seat, COUNTER_stored, 1);
     publish(w, &record);
 }

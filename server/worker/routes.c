@@ -8,6 +8,7 @@
 #include "server/worker/routes.h"
 
 #include "server/base/check.h"
+#include "server/base/clock.h"
 #include "server/base/hash.h"
 #include "server/cache/cache.h"
 #include "server/conf/options.h"
@@ -220,6 +221,9 @@ static enum sent answer_entry(struct conn *c, const struct entry *e)
         .word = "hit",
     };
 
+    /* Not when it was found: what the disk no longer holds must not stay because it is
+     * asked for. */
+    cache_visit(c->worker->reader, e);
     count(c->worker->seat, COUNTER_hits, 1);
     return answer(c, &s);
 }
@@ -285,8 +289,10 @@ static bool must_check(const struct worker *w, const struct entry *e)
 {
     if ((e->flags & RECORD_FILE) == 0)
         return false;
-    int64_t age_s = w->wall_s - (int64_t)cache_checked_s(w->reader, e);
-    return age_s < 0 || age_s * 1000 >= w->options->cache_valid_ms;
+    uint64_t checked_ns = cache_checked_ns(w->reader, e);
+    /* another slot may have looked at the clock later than we */
+    uint64_t age_ns = w->now_ns > checked_ns ? w->now_ns - checked_ns : 0;
+    return age_ns >= (uint64_t)w->options->cache_valid_ms * CLOCK_NS_PER_MS;
 }
 
 /* The entry if the disk still holds what it was made from, else NULL. Outside of the
@@ -304,14 +310,14 @@ static const struct entry *check(struct worker *w, const struct entry *e, uint64
     count(w->seat, COUNTER_revalidated, 1);
     same = origin_unchanged(w->origin, key, &stamp);
     cache_enter(w->reader);
-    e = cache_find(w->reader, hash, key);
+    e = cache_peek(w->reader, hash, key);
     if (e == NULL)
         return NULL;
     if (e->ino != stamp.ino || e->mtime_ns != stamp.mtime_ns)
         return must_check(w, e) ? NULL : e; /* replaced meanwhile */
     if (!same)
         return NULL;
-    cache_set_checked_s(w->reader, e, (uint32_t)w->wall_s);
+    cache_set_checked_ns(w->reader, e, w->now_ns);
     return e;
 }
 
@@ -327,7 +333,7 @@ static enum conn_next lookup(struct conn *c)
         return miss(c, hash_sip13(&w->hash_key, key.p, key.n));
     hash = cache_hash(w->cache, key);
     cache_enter(w->reader);
-    e = cache_find(w->reader, hash, key);
+    e = cache_peek(w->reader, hash, key);
     if (e != NULL && must_check(w, e))
         e = check(w, e, hash, key);
     if (e == NULL) {

@@ -3,6 +3,7 @@
 
 import os
 import threading
+import time
 
 from e2e.harness import MODES, Server, check, check_equal, test, wait_until
 
@@ -105,6 +106,70 @@ def a_changed_file_is_seen_in_every_mode():
             wait_until(lambda: server.get("/t.txt").status == 404, f"the 404 in mode {mode}")
             server.write("t.txt", TEXT)
             wait_until(lambda: server.get("/t.txt").body == TEXT, f"it again in mode {mode}")
+
+
+VALID_S = 0.03
+
+
+def settle_in_cache(server, path):
+    """Asks until every slot finds it; then nothing that was read before is on its way."""
+    for slot in range(len(server.workers())):
+        with server.connect_to_slot(slot) as conn:
+            wait_until(lambda conn=conn: "desc=hit" in conn.request(
+                path, headers=[("X-Cowshed-Timing", "1")]).header("server-timing"), "a hit")
+    published = -1
+    while published != (published := server.status()["cache"]["published"]):
+        time.sleep(0.05)
+
+
+@test
+def nothing_is_served_unchecked_longer_than_cache_valid_be_it_milliseconds():
+    for mode in MODES:
+        options = {"cache.valid": f"{VALID_S * 1000:.0f}ms"}
+        with Server(FILES, mode=mode, slots=2, options=options) as server:
+            settle_in_cache(server, "/t.txt")
+            for step in range(6):  # gone and back, gone and other, within one second
+                if step % 2 == 0:
+                    (server.root / "t.txt").unlink()
+                else:
+                    server.write("t.txt", b"%d" % step)
+                time.sleep(VALID_S * 1.1)  # never too short, and longer does no harm
+                want = (404, None) if step % 2 == 0 else (200, b"%d" % step)
+                for slot in range(2):
+                    with server.connect_to_slot(slot, "/index.html") as conn:
+                        got = conn.request("/t.txt")
+                        check_equal((got.status, got.body if want[1] else None), want,
+                                    f"mode {mode}, slot {slot}, step {step}")
+
+
+@test
+def what_is_checked_less_often_than_cache_valid_says_is_served_from_memory():
+    with Server(FILES, options={"cache.valid": "1h"}) as server, server.connect() as conn:
+        settle_in_cache(server, "/t.txt")
+        for _ in range(20):
+            check_equal(conn.request("/t.txt").body, TEXT, "the body")
+        check_equal(server.slot(0)["counters"]["revalidated"], 0, "looks at the disk")
+
+
+@test
+def to_ask_for_a_file_that_has_vanished_does_not_keep_it_in_the_cache():
+    files = {"a": b"a" * 50000, "old": b"x" * 900000, **{n: n.encode() * 50000 for n in "bcd"}}
+    options = {"cache.valid": "0", "cache_bytes": "1m", "cache_object_max": "1m"}
+    for mode in ("threads", "shared"):
+        with Server(files, mode=mode, options=options) as server, server.connect() as conn:
+            def settle(path, conn=conn):
+                wait_until(lambda: "desc=hit" in conn.request(
+                    path, headers=[("X-Cowshed-Timing", "1")]).header("server-timing"), "a hit")
+
+            for path in ("/a", "/old", "/b"):
+                settle(path)
+            settle("/c")  # the hand passes over all three, which were hit, and takes /a
+            (server.root / "old").unlink()
+            for _ in range(10):
+                check_equal(conn.request("/old").status, 404, f"mode {mode}: the status")
+            settle("/d")  # the hand stands at /old
+            wait_until(lambda server=server: server.status()["cache"]["bytes"] < 500000,
+                       f"the room of the vanished file in mode {mode}", 3.0)
 
 
 @test

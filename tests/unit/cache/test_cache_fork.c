@@ -258,7 +258,7 @@ static void put_load(struct cache *c, const struct load *load)
         if (e != NULL) {
             int pin = cache_pin(r, e);
 
-            cache_set_checked_s(r, e, i);
+            cache_set_checked_ns(r, e, i);
             found++;
             if (pin >= 0)
                 cache_unpin(r, pin);

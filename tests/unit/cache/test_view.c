@@ -31,7 +31,7 @@ enum op {
     OP_PIN,        /* finds and pins: version */
     OP_UNPIN,
     OP_WRITES,  /* tries every owner's function: 1 when each was refused */
-    OP_CHECKED, /* checked second of the name */
+    OP_CHECKED, /* when the name was checked */
     OP_SET_CHECKED,
     OP_LOOP, /* finds names until it is killed; answers once, at the start */
     OP_QUIT,
@@ -124,9 +124,9 @@ static uint32_t find_once(struct state *s, const struct command *c)
     cache_enter(s->r);
     e = find(s->r, c->name);
     if (c->op == OP_CHECKED)
-        answer = cache_checked_s(s->r, e);
+        answer = (uint32_t)cache_checked_ns(s->r, e);
     else if (c->op == OP_SET_CHECKED)
-        cache_set_checked_s(s->r, e, c->value);
+        cache_set_checked_ns(s->r, e, c->value);
     else
         answer = describe(e, c->name);
     if (c->op == OP_PIN) {
