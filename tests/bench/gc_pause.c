@@ -83,11 +83,14 @@ static const struct kind {
     const char *name;
     bool shared, table;
     enum gc_marks marks;
+    enum gc_schedule schedule;
 } kinds[] = {
-    { "private-trie", false, false, GC_MARKS_SIDE },
-    { "private-table", false, true, GC_MARKS_SIDE },
-    { "private-header", false, false, GC_MARKS_HEADER },
-    { "shared-trie", true, false, GC_MARKS_SIDE },
+    { "private-trie", false, false, GC_MARKS_SIDE, GC_INCREMENTAL },
+    { "private-table", false, true, GC_MARKS_SIDE, GC_INCREMENTAL },
+    { "private-header", false, false, GC_MARKS_HEADER, GC_INCREMENTAL },
+    { "private-snapshot", false, false, GC_MARKS_SIDE, GC_SNAPSHOT },
+    { "private-stw", false, false, GC_MARKS_SIDE, GC_STW },
+    { "shared-trie", true, false, GC_MARKS_SIDE, GC_INCREMENTAL },
 };
 
 static struct {
@@ -340,8 +343,21 @@ static void report_slices(const char *name, const struct histogram *h)
            quantile(h, 0.999) / pause, (double)h->max / pause);
 }
 
+/* The fork is a part of the first slice of a cycle. */
+static void report_snapshots(const struct gc_stats *s)
+{
+    if (s->snapshot_forks == 0)
+        return;
+    printf("    %ju marking children, %ju failed; forks %.2f ms each, %.2f at most; a "
+           "child took %.1f ms of CPU time\n",
+           (uintmax_t)s->snapshot_forks, (uintmax_t)s->snapshot_failures,
+           (double)s->snapshot_fork_total_ns / (double)s->snapshot_forks / 1e6,
+           (double)s->snapshot_fork_max_ns / 1e6,
+           (double)s->snapshot_mark_ns / (double)s->snapshot_forks / 1e6);
+}
+
 static void report(const struct program *p, double fill_s, double churn_s,
-                   long preempted)
+                   const struct rusage *spent)
 {
     struct gc_stats s;
     gc_get_stats(p->heap, &s);
@@ -361,11 +377,12 @@ static void report(const struct program *p, double fill_s, double churn_s,
     report_calls("pin and unpin", &p->pinning);
     report_calls("decay", &p->decays);
     report_calls("fork announced", &p->prepares);
+    report_snapshots(&s);
     printf("    metadata %.2f %% of %ju MiB held; over the goal by %ju KiB at most; "
-           "preempted %ld times\n",
+           "preempted %ld times, %ld faults\n",
            100.0 * (double)s.metadata_bytes / (double)s.held_bytes,
            (uintmax_t)s.held_bytes >> 20, (uintmax_t)s.overshoot_bytes >> 10,
-           preempted);
+           spent->ru_nivcsw, spent->ru_minflt);
     fflush(stdout);
 }
 
@@ -375,7 +392,7 @@ static void run(const struct kind *kind)
     struct program *p = &program;
     const char *why = "";
     *p = (struct program){ .kind = kind, .random = 88172645463325252u };
-    p->heap = gc_new(&(struct gc_config){ .schedule = GC_INCREMENTAL,
+    p->heap = gc_new(&(struct gc_config){ .schedule = kind->schedule,
                                           .max_pause_ns = options.pause_us * 1000,
                                           .marks = kind->marks,
                                           .reuse = GC_REUSE_NONE,
@@ -408,8 +425,9 @@ static void run(const struct kind *kind)
     }
     announce_forks(p);
     getrusage(RUSAGE_SELF, &after);
-    report(p, (double)(filled - begin) / 1e9, (double)(now() - filled) / 1e9,
-           after.ru_nivcsw - before.ru_nivcsw);
+    after.ru_nivcsw -= before.ru_nivcsw;
+    after.ru_minflt -= before.ru_minflt;
+    report(p, (double)(filled - begin) / 1e9, (double)(now() - filled) / 1e9, &after);
     gc_reader_close(p->reader);
     gc_free(p->heap);
 }
