@@ -53,8 +53,9 @@ struct gc_type {
 };
 
 void gc_visit(struct gc_visitor *v, const void *ref);
-/* The same for n pointers in a row. Long arrays are traced in pieces, so that one slice
- * of an incremental collector stays short; an object over 8 KiB should use this. */
+/* The same for n pointers in a row, which have to lie in the object that is traced:
+ * long arrays are read later, in pieces, so that one slice of an incremental collector
+ * stays short. An object over 8 KiB should use this. */
 void gc_visit_array(struct gc_visitor *v, const void *const *refs, size_t n);
 
 enum { GC_BYTES = 0 }; /* the type that every heap knows already: pointer-free bytes */

@@ -80,6 +80,7 @@ struct gc_heap {
     uintptr_t ring[RING];
     unsigned ring_at;
     uintptr_t tracing;     /* the object whose trace() runs */
+    size_t put_off;        /* bytes of its arrays that are traced later */
     uint32_t rescans;      /* blocks that are flagged */
     uint32_t rescan_block; /* where the search for them goes on */
     unsigned rescan_word;  /* in that block, if rescan_open */
@@ -110,42 +111,6 @@ struct gc_heap {
     struct gc_stats stats;
 };
 
-static inline struct header *header_of(const void *obj)
-{
-    return (struct header *)((uintptr_t)obj - HEADER);
-}
-
-static inline uint64_t header_size(const struct header *h)
-{
-    return h->size_lo | (uint64_t)h->size_hi << 32;
-}
-
-static inline uintptr_t chunk_addr(const struct gc_heap *heap, uint32_t chunk)
-{
-    return heap->base + ((uintptr_t)chunk << CHUNK_SHIFT);
-}
-
-static inline uintptr_t block_addr(const struct gc_heap *heap, uint32_t block)
-{
-    return heap->base + ((uintptr_t)block << BLOCK_SHIFT);
-}
-
-static inline uint64_t *block_words(uint64_t *bitmap, uint32_t block)
-{
-    return bitmap + (size_t)block * BLOCK_WORDS;
-}
-
-/* Where the bit of the payload at `addr` is. */
-static inline size_t bit_word(const struct gc_heap *heap, uintptr_t addr)
-{
-    return (addr - heap->base) >> (GRANULE_SHIFT + 6);
-}
-
-static inline uint64_t bit_mask(uintptr_t addr)
-{
-    return UINT64_C(1) << ((addr >> GRANULE_SHIFT) & 63);
-}
-
 static inline uint64_t now_ns(const struct gc_heap *heap)
 {
     return heap->config.clock_ns(heap->config.arg);
@@ -156,5 +121,7 @@ static inline bool is_sealed(const struct gc_heap *heap, const struct block *blo
 {
     return heap->sharing && block->birth != heap->fork_serial;
 }
+
+#include "gc/addr.h"
 
 #endif

@@ -146,6 +146,7 @@ void gc_visit_array(struct gc_visitor *v, const void *const *refs, size_t n)
     GC_CHECK((uintptr_t)refs >= heap->tracing &&
              (uintptr_t)(refs + n) <=
                  heap->tracing + header_size(header_of((const void *)heap->tracing)));
+    heap->put_off += n * sizeof *refs;
     if (heap->stack_n < heap->stack_max)
         heap->stack[heap->stack_n++] =
             (struct mark_entry){ .addr = (uintptr_t)refs, .refs = n };
@@ -156,9 +157,12 @@ void gc_visit_array(struct gc_visitor *v, const void *const *refs, size_t n)
 static size_t trace(struct gc_heap *heap, uintptr_t addr)
 {
     const struct header *h = header_of((const void *)addr);
+    GC_CHECK(h->magic == HEADER_MAGIC);
     heap->tracing = addr;
+    heap->put_off = 0;
     heap->types[h->type]->trace((const void *)addr, &heap->marker);
-    return (size_t)header_size(h) + HEADER;
+    size_t bytes = (size_t)header_size(h) + HEADER;
+    return heap->put_off < bytes ? bytes - heap->put_off : 0;
 }
 
 static size_t trace_piece(struct gc_heap *heap, struct mark_entry entry)

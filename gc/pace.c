@@ -12,8 +12,8 @@
  *   quantum  what is done between two looks at the clock: 16 to a full slice
  *
  * The inputs are allocated and traced bytes. Process size is never one: free pages that
- * the kernel has not taken back and copies after a fork would look like growth. (Goal
- * and assist follow the pacer of the Go runtime, simplified.)
+ * the kernel has not taken back and copies after a fork would look like growth (rule
+ * 18). Goal and assist follow the pacer of the Go runtime, simplified.
  */
 #define GC_IMPL
 #include "gc/pace.h"

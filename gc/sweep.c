@@ -145,8 +145,8 @@ static void sweep_runs(struct gc_heap *heap, uint32_t chunk)
     }
 }
 
-/* The next block, or a whole chunk of runs: how many blocks are behind us. */
-static uint32_t sweep_next(struct gc_heap *heap)
+/* The next block, or the rest of a chunk of runs or of nothing. */
+static void sweep_next(struct gc_heap *heap)
 {
     uint32_t block = heap->sweep_block, chunk = block / CHUNK_BLOCKS;
     uint32_t kind = heap->summaries[chunk].kind;
@@ -161,7 +161,6 @@ static uint32_t sweep_next(struct gc_heap *heap)
     }
     if (heap->config.decay_ns == 0 && heap->sweep_block % CHUNK_BLOCKS == 0)
         heap->sweep_purge = chunk;
-    return kind == CHUNK_FREE ? 1 : heap->sweep_block - block;
 }
 
 bool gc_sweep_some(struct gc_heap *heap, uint64_t blocks)
@@ -176,8 +175,9 @@ bool gc_sweep_some(struct gc_heap *heap, uint64_t blocks)
     uint32_t all = heap->chunks_used * CHUNK_BLOCKS;
     if (heap->sweep_block >= all)
         return false;
-    for (uint64_t done = 0;
-         done < blocks && heap->sweep_block < all && heap->sweep_purge == NO_CHUNK;)
-        done += sweep_next(heap);
+    uint64_t enough = heap->sweep_block + blocks;
+    while (heap->sweep_block < enough && heap->sweep_block < all &&
+           heap->sweep_purge == NO_CHUNK)
+        sweep_next(heap);
     return true;
 }

@@ -289,7 +289,7 @@ static void announce_forks(struct program *p)
     }
 }
 
-/* ---- what small objects cost ------------------------------------------------------
+/* ---- what small objects cost --------------------------------------------
  */
 
 static double alloc_ns(struct gc_heap *heap, size_t bytes, uint64_t n)
@@ -308,8 +308,10 @@ static void report_alloc(bool shared)
     static const size_t sizes[] = { 16, 40, 100, 256 };
     printf("allocation in a %s heap, ns:", shared ? "shared" : "private");
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        struct gc_heap *heap = gc_new(
-            &(struct gc_config){ .shared = shared, .min_heap_bytes = 1 << 30 }, NULL);
+        struct gc_heap *heap = gc_new(&(struct gc_config){ .shared = shared,
+                                                           .min_heap_bytes = 1 << 30,
+                                                           .decay_ns = -1 },
+                                      NULL);
         if (!heap)
             die("gc_new() failed");
         uint64_t n = 64000000 / gc_cost(sizes[i]);
@@ -322,7 +324,7 @@ static void report_alloc(bool shared)
     printf("\n");
 }
 
-/* ---- report -----------------------------------------------------------------------
+/* ---- report ---------------------------------------------------------------
  */
 
 static void report_calls(const char *name, const struct histogram *h)

@@ -176,6 +176,36 @@ static void free_pages_go_back_after_decay_and_not_before(void **state)
     }
 }
 
+/* rule 14: large objects come and go beside one that went for good: its pages are given
+ * back all the same, and no page before its time. */
+static void each_page_decays_by_its_own_age(void **state)
+{
+    (void)state;
+    struct diary *diary;
+    int node;
+    const uint64_t age = 1000000;
+    struct gc_heap *heap =
+        watched_heap(&diary, &node, (struct gc_config){ .decay_ns = (int64_t)age });
+    struct gc_stats stats;
+    gc_publish(heap, gc_alloc(heap, GC_BYTES, 100));
+    gc_alloc(heap, GC_BYTES, 300000);
+    gc_collect(heap, GC_REASON_ASKED);
+    uint64_t begin = diary->time_ns, gone = 0;
+    while (diary->time_ns < begin + 10 * age) {
+        gc_alloc(heap, GC_BYTES, 20000);
+        gc_collect(heap, GC_REASON_ASKED);
+        diary->time_ns += age / 10;
+        gc_step(heap, 0);
+        gc_get_stats(heap, &stats);
+        if (!gone && stats.decayed_bytes >= 270000)
+            gone = diary->time_ns - begin;
+        check_true(diary->time_ns - begin >= age || !stats.decayed_bytes, "too early");
+    }
+    check_true(gone > 0 && gone <= 3 * age, "given back after %ju ns", (uintmax_t)gone);
+    gc_free(heap);
+    free(diary);
+}
+
 static void decay_can_be_never(void **state)
 {
     (void)state;
@@ -226,6 +256,7 @@ static void names_exist_for_all_reasons_phases_and_events(void **state)
 {
     (void)state;
     check_str(gc_reason_name(GC_REASON_STRESS), "stress");
+    check_str(gc_reason_name(GC_REASON_SOFT_LIMIT), "soft_limit");
     check_str(gc_phase_name(GC_FINISH), "finish");
     check_str(gc_event_name(GC_EVENT_FORK), "fork");
 }
@@ -247,7 +278,8 @@ static void huge_pages_can_be_asked_for_or_forbidden(void **state)
 TEST_MAIN(test(a_cycle_begins_when_the_heap_has_grown_by_percent),
           test(slices_keep_to_their_budget_and_the_cycle_to_its_goal),
           test(a_long_array_is_traced_in_pieces),
-          test(free_pages_go_back_after_decay_and_not_before), test(decay_can_be_never),
+          test(free_pages_go_back_after_decay_and_not_before),
+          test(each_page_decays_by_its_own_age), test(decay_can_be_never),
           test(a_full_heap_does_not_collect_all_the_time),
           test(names_exist_for_all_reasons_phases_and_events),
           test(huge_pages_can_be_asked_for_or_forbidden))

@@ -178,6 +178,34 @@ static void a_full_mark_stack_costs_time_and_loses_nothing(void **state)
     gc_free(heap);
 }
 
+/* In more chunks than one group of a search has. */
+static void room_is_found_at_the_lowest_address_that_has_it(void **state)
+{
+    (void)state;
+    enum { N = 150, MIB = 1 << 20 };
+    struct gc_heap *heap = heap_test_new(&(struct gc_config){ .verify = true });
+    void *objs[N];
+    for (int i = 0; i < N; i++) {
+        objs[i] = gc_alloc(heap, GC_BYTES, 2 * MIB - 16);
+        check_not_null(objs[i]);
+        gc_root_add(heap, &objs[i]);
+    }
+    void *low = objs[20], *high = objs[100], *three = objs[110];
+    objs[20] = objs[100] = objs[110] = objs[111] = objs[112] = objs[N - 1] = NULL;
+    check_int(gc_collect(heap, GC_REASON_ASKED), 0);
+    const void *base, *before, *after;
+    gc_range(heap, &base, &before);
+    check_true(gc_alloc(heap, GC_BYTES, 5 * MIB) == three);
+    check_true(gc_alloc(heap, GC_BYTES, 2 * MIB - 16) == low);
+    check_true(gc_alloc(heap, GC_BYTES, 100) == high);
+    /* A run over the end of the prefix takes what is empty there first. */
+    check_true(gc_alloc(heap, GC_BYTES, 3 * MIB) == (char *)objs[N - 2] + 2 * MIB);
+    gc_range(heap, &base, &after);
+    check_int((const char *)after - (const char *)before, 2 * MIB);
+    check_uint(gc_verify(heap, 2, NULL, NULL), 0);
+    gc_free(heap);
+}
+
 static void stress_collects_at_each_safepoint_after_an_allocation(void **state)
 {
     (void)state;
@@ -218,5 +246,6 @@ TEST_MAIN(test(payloads_are_aligned_and_keep_what_is_written),
           test(the_limit_holds_and_is_left_again_by_a_collection),
           test(combinations_that_cannot_work_are_refused_with_a_reason),
           test(a_full_mark_stack_costs_time_and_loses_nothing),
+          test(room_is_found_at_the_lowest_address_that_has_it),
           test(stress_collects_at_each_safepoint_after_an_allocation),
           test(a_second_heap_in_the_process_is_another_world))

@@ -71,6 +71,43 @@ static void tracing_keeps_ahead_of_allocation(void **state)
                    cases[i].want, "case %zu", i);
 }
 
+static void a_goal_is_missed_by_more_than_a_part_of_its_room(void **state)
+{
+    (void)state;
+    const struct {
+        uint64_t live, goal, size, want;
+    } cases[] = {
+        { 100, 260, 0, 0 },   { 100, 260, 260, 0 },
+        { 100, 260, 270, 0 }, { 100, 260, 271, 11 },
+        { 100, 100, 100, 0 }, { 100, 100, 101, 1 },
+        { 300, 260, 261, 1 }, { 0, UINT64_MAX, UINT64_MAX, 0 },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        const struct gc_pace pace = { .live = cases[i].live };
+        check_uint(gc_pace_over(&pace, cases[i].goal, cases[i].size), cases[i].want,
+                   "case %zu", i);
+    }
+}
+
+static void a_step_does_what_a_sixteenth_of_the_budget_allows(void **state)
+{
+    (void)state;
+    const struct {
+        uint64_t quantum, took, budget, want; /* between 10 and 10000 */
+    } cases[] = {
+        { 100, 100, 1600, 100 },  { 100, 51, 1600, 100 }, { 100, 50, 1600, 200 },
+        { 100, 0, 1600, 200 },    { 100, 200, 1600, 50 }, { 100, 1000000, 1600, 10 },
+        { 6000, 0, 1600, 10000 }, { 10, 1, 0, 10 },       { 10, 0, 0, 20 },
+        { 10, 0, 15, 20 },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++)
+        check_uint(gc_pace_quantum(cases[i].quantum, cases[i].took, cases[i].budget, 10,
+                                   10000),
+                   cases[i].want, "case %zu", i);
+}
+
 TEST_MAIN(test(the_goal_is_live_and_its_percent_between_minimum_and_limit),
           test(an_incremental_cycle_begins_as_early_as_the_last_ones_needed),
-          test(tracing_keeps_ahead_of_allocation))
+          test(tracing_keeps_ahead_of_allocation),
+          test(a_goal_is_missed_by_more_than_a_part_of_its_room),
+          test(a_step_does_what_a_sixteenth_of_the_budget_allows))

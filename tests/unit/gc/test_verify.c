@@ -256,5 +256,55 @@ static void a_store_without_the_barrier_is_caught(void **state)
     check_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %d", status);
 }
 
+static void *unrelated[1000];
+
+static void trace_askew(const void *obj, struct gc_visitor *v)
+{
+    gc_visit(v, (const char *)obj + GRANULE);
+}
+
+static void trace_askew_bytes(const void *obj, struct gc_visitor *v)
+{
+    gc_visit(v, *(char *const *)obj + GRANULE);
+}
+
+static void trace_elsewhere(const void *obj, struct gc_visitor *v)
+{
+    (void)obj;
+    gc_visit_array(v, (const void *const *)unrelated, TEST_COUNT(unrelated));
+}
+
+static int collect_one(void (*trace)(const void *obj, struct gc_visitor *v))
+{
+    const struct gc_type type = { .name = "bad", .trace = trace };
+    struct gc_heap *heap = heap_test_new(&(struct gc_config){ 0 });
+    void **obj = gc_alloc(heap, gc_type_add(heap, &type), 2000);
+    *obj = gc_alloc(heap, GC_BYTES, 2000);
+    gc_publish(heap, obj);
+    return gc_collect(heap, GC_REASON_ASKED);
+}
+
+/* Without config.verify too: what the sweep found is not what was marked. */
+static void a_type_that_shows_what_is_no_object_is_caught(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        void (*trace)(const void *obj, struct gc_visitor *v);
+    } cases[] = { { "into an object", trace_askew },
+                  { "into bytes", trace_askew_bytes },
+                  { "an array outside of its object", trace_elsewhere } };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        int status = -1;
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(collect_one(cases[i].trace));
+        check_int(waitpid(pid, &status, 0), pid);
+        check_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "%s: status %d",
+                   cases[i].name, status);
+    }
+}
+
 TEST_MAIN(test(every_broken_rule_is_reported_and_named),
-          test(a_store_without_the_barrier_is_caught))
+          test(a_store_without_the_barrier_is_caught),
+          test(a_type_that_shows_what_is_no_object_is_caught))
