@@ -81,12 +81,32 @@ static int percent_copied(struct gc_heap *heap)
 
 enum { BROKEN = 101 };
 
+/* What a worker does with what it inherited: looks entries up, and pins them while it
+ * sends them. */
+static bool read_and_pin(struct gc_heap *heap, struct gc_reader *reader)
+{
+    int pins[20];
+    const struct heap_test_node *n = gc_reader_enter(reader);
+    for (size_t i = 0; i < TEST_COUNT(pins); i++, n = n->next)
+        pins[i] = gc_pin(reader, n);
+    gc_reader_leave(reader);
+    gc_safepoint(heap);
+    for (size_t i = 0; i < TEST_COUNT(pins); i++)
+        gc_unpin(reader, pins[i]);
+    return pins[0] >= 0;
+}
+
 /* Exit code: percent of the inherited pages that the child copied. */
 static int live_a_life(struct gc_heap *heap, void *arg)
 {
     const struct family *family = arg;
+    struct gc_reader *reader = gc_reader_open(heap, 0);
+    if (!reader)
+        return BROKEN;
     for (int i = 0; i < 10; i++) {
         garbage(heap, family->node, 1500);
+        if (!read_and_pin(heap, reader))
+            return BROKEN;
         if (gc_collect(heap, GC_REASON_ASKED) || gc_verify(heap, 3, NULL, NULL) ||
             !list_is_whole(heap, NODES))
             return BROKEN;
@@ -98,6 +118,7 @@ static int live_a_life(struct gc_heap *heap, void *arg)
 static int copied_percent(struct gc_config config)
 {
     struct family family = { .config = config };
+    family.config.readers = 1;
     struct gc_heap *heap = grown_heap(&family);
     int status = heap_test_in_child(heap, live_a_life, &family);
     check_true(WIFEXITED(status), "status %d", status);
