@@ -16,6 +16,9 @@ HEADER = ROOT / "gc" / "gc.h"
 MANUAL = ROOT / "gc" / "cowgc.3"
 PREFIX = "/opt/cowgc"
 SANITIZERS = BUILD.name.partition("-")[2]
+# What a library without locks, threads and handlers does not call. To hold signals off one
+# thread for the moment of a fork (pthread_sigmask) is none of these.
+CALLS = r"pthread_(?!sigmask$)|mtx_|thrd_|sem_|sigaction|atexit"
 STRICT = ["-std=c17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
@@ -138,7 +141,7 @@ def the_library_has_no_variables_and_starts_no_thread():
     check_equal(written, [], "variables")
     wanted = re.findall(r"^ +U (\w+)$", must(need("nm"), "-u", library), re.M)
     check("mmap" in wanted, f"nm shows {wanted}")
-    check_equal([n for n in wanted if re.match("pthread_|mtx_|thrd_|sem_|sigaction|atexit", n)],
+    check_equal([n for n in wanted if re.match(CALLS, n)],
                 [], "what the library would call")
 
 
