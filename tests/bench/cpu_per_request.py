@@ -14,6 +14,7 @@ comparison needs is missing (each case says which).
 import argparse
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -24,6 +25,9 @@ import sys
 import tempfile
 import time
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tools import find_tool
 
 NGINX_CONF = """
 daemon off;
@@ -54,14 +58,6 @@ http {{
     }}
 }}
 """
-
-
-def find_nginx():
-    """Installed, or unpacked by `.ci/deps install bench`; None when there is none."""
-    for path in (shutil.which("nginx"), "/usr/sbin/nginx", "build/deps/nginx/usr/sbin/nginx"):
-        if path and os.access(path, os.X_OK):
-            return os.path.abspath(path)
-    return None
 
 
 def free_port():
@@ -104,7 +100,7 @@ class Nginx:
             user = "root" if os.geteuid() == 0 else "nobody"
             f.write(NGINX_CONF.format(dir=folder, port=self.port, root=root, user=user))
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(core), find_nginx(), "-p", folder, "-c", conf],
+            ["taskset", "-c", str(core), find_tool("nginx"), "-p", folder, "-c", conf],
             stderr=subprocess.DEVNULL)
         wait_for("answer of nginx", self.answers)
         self.worker = wait_for("worker of nginx", self.find_worker)
@@ -216,7 +212,7 @@ def main():
     parser.add_argument("--server-core", type=int, default=cores[0])
     parser.add_argument("--load-core", type=int, default=cores[-1])
     args = parser.parse_args()
-    if not find_nginx():
+    if not find_tool("nginx"):
         print("skipped: there is no nginx (make bench-nginx gets one)")
         return 77
     if len(cores) < 2:

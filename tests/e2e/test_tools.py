@@ -15,6 +15,7 @@ import threading
 import time
 
 from e2e.harness import PATIENCE, Server, Skip, check, check_equal, test, wait_until
+from tools import find_tool
 
 TEXT = b"hello, this is a text\n"
 BIG = bytes(i * 7 % 251 for i in range(3 << 20))
@@ -89,7 +90,7 @@ GENERATORS = (  # what is run, what it says when all is well, what it says when 
 def load_generators_find_no_fault():
     here = [row for row in GENERATORS if shutil.which(row[0][0])]
     if not here:
-        raise Skip("needs ab, h2load or wrk")
+        raise Skip("needs ab, h2load or wrk: .ci/deps install tools")
     with Server(FILES, slots=2) as server:
         for argv, has, has_not in here:
             got = run(server, argv)
@@ -129,7 +130,7 @@ class Balancer:
         config.write_text(HAPROXY.format(fd=listener.fileno(), site=self.server.ready["listen"],
                                          admin_port=self.server.admin[1]), encoding="ascii")
         with open(self.server.folder / "haproxy.log", "wb") as log:
-            self.proc = subprocess.Popen(["haproxy", "-db", "-f", str(config)], stdout=log,
+            self.proc = subprocess.Popen([find_tool("haproxy"), "-db", "-f", str(config)], stdout=log,
                                          stderr=log, stdin=subprocess.DEVNULL,
                                          pass_fds=[listener.fileno()])
         listener.close()
@@ -208,8 +209,8 @@ def answers(balancer):
 
 @test
 def behind_haproxy_only_a_killed_worker_costs_a_request():
-    if shutil.which("haproxy") is None:
-        raise Skip("needs haproxy")
+    if find_tool("haproxy") is None:
+        raise Skip("needs haproxy: .ci/deps install tools")
     options = {"fork.rate": 0, "fork.max_unready": 2}
     with Server(FILES, slots=2, options=options) as server, Balancer(server) as balancer:
         wait_until(lambda: answers(balancer), "an answer through haproxy")
