@@ -14,9 +14,6 @@
 #include "server/base/clock.h"
 #include "server/base/prng.h"
 
-/* A waking generator finds its processor asleep, which takes it this long to leave. */
-#define PINNED_SPIN_NS (50 * CLOCK_NS_PER_US)
-
 /* --- set-up --- */
 
 /* With just two processors each side gets one; with more the scheduler has room. What
@@ -244,10 +241,11 @@ static int prepare(struct ab *ab)
     if (err < 0)
         return err;
     choose_cpus(ab);
-    ab->spin_ns = ab->options->spin_ns;
-    if (ab->spin_ns == UINT64_MAX)
-        ab->spin_ns = ab->pinned ? PINNED_SPIN_NS : 0;
     ab->rate = ab->options->rate;
+    /* what others wrote, a build for example, would go to the disk meanwhile: kernel
+     * threads do that, and nothing that waits for their processor can interrupt them */
+    ab_progress(ab, "writing what is dirty to the disk");
+    sync();
     ab_progress(ab, "calibrating the machine");
     err = calibrate(&ab->calibration);
     if (err < 0)

@@ -60,7 +60,6 @@ struct ab {
     double rate;
     bool rate_found; /* by the probe */
     uint64_t duration_ns;
-    uint64_t spin_ns;
     bool pinned;   /* server and generator have a processor each */
     bool realtime; /* and nobody pushes the generator off its own */
     size_t server_cpu, client_cpu;

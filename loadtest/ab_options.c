@@ -31,8 +31,8 @@ static const struct arg ab_args[] = {
     { 'T', "timeout", ARG_TIME, AT(timeout_ns), MS, 3600 * SECOND, "TIME",
       "give a request up this long after it was sent (5s)" },
     { 0, "spin", ARG_TIME, AT(spin_ns), 0, 10 * MS, "TIME",
-      "poll instead of sleeping this long before a request is due (100us when the "
-      "generator has a processor of its own, else 0)" },
+      "poll instead of sleeping this long before a request is due (when the generator "
+      "has a processor of its own, 50us, or a fifth of the time between requests)" },
     { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
       "popularity of the keys that replace {} in PATH (26000,0.99)" },
     { 'H', "header", ARG_LIST, AT(headers), 0, 0, "'NAME: VALUE'",

@@ -13,6 +13,8 @@
 
 #define START_TIMEOUT_NS (30 * CLOCK_NS_PER_S)
 #define STOP_TIMEOUT_NS  (15 * CLOCK_NS_PER_S)
+/* A waking generator finds its processor asleep, which takes it this long to leave. */
+#define WAKE_NS (50 * CLOCK_NS_PER_US)
 
 enum { LAST_WORDS = 360, MOST_TALLIES = 16 };
 
@@ -85,6 +87,20 @@ static unsigned tallies_for(uint64_t duration_ns)
     return n < MOST_TALLIES ? (unsigned)n : MOST_TALLIES;
 }
 
+/* Polling may take a fifth of the time between two requests, not more. A SCHED_FIFO
+ * thread that leaves nothing to others is pushed aside for up to 50 ms in each second:
+ * the kernel keeps that much for them (the fair server, or RT throttling). */
+static uint64_t spin_for(const struct ab *ab)
+{
+    if (ab->options->spin_ns != UINT64_MAX)
+        return ab->options->spin_ns;
+    if (!ab->pinned || ab->rate <= 0)
+        return 0;
+    double share =
+        0.2 * (double)CLOCK_NS_PER_S * (double)ab->options->threads / ab->rate;
+    return share < (double)WAKE_NS ? (uint64_t)share : WAKE_NS;
+}
+
 struct run_config ab_run_config(const struct ab *ab, const struct target *target)
 {
     const struct ab_options *options = ab->options;
@@ -99,7 +115,7 @@ struct run_config ab_run_config(const struct ab *ab, const struct target *target
             .duration_ns = ab->duration_ns,
             .interval_ns = CLOCK_NS_PER_S,
             .tallies = tallies_for(ab->duration_ns),
-            .spin_ns = ab->spin_ns,
+            .spin_ns = spin_for(ab),
             .cpus = ab->pinned ? &ab->client_cpus : NULL,
             .realtime = ab->realtime,
         },
