@@ -4,7 +4,8 @@
  *   IDLE    nothing to do           start() reads the roots       -> MARK
  *   MARK    traces what they reach                                -> FINISH
  *   FINISH  waits until no reader is left in an older epoch, then
- *           reads the pins, once, and traces what they reach      -> SWEEP
+ *           reads the pins, once, and traces what they reach;
+ *           then finds the dead that somebody wants to see        -> SWEEP
  *   SWEEP   frees what has no mark, block by block                -> IDLE
  *
  * From IDLE to SWEEP new objects are born marked. A stop-the-world collector runs the
@@ -24,6 +25,7 @@
 
 #include "gc/block.h"
 #include "gc/decay.h"
+#include "gc/final.h"
 #include "gc/mark.h"
 #include "gc/os.h"
 #include "gc/pace.h"
@@ -36,6 +38,8 @@
 enum {
     REST = 4,   /* without work due, slices take 1 / (1 + REST) of the time */
     PINS = 256, /* read in one step */
+    /* One object that is looked at costs as much as so many bytes that are traced. */
+    FINAL_BYTES = 64,
 };
 
 /* Between these is what one step does: bytes to trace, blocks to sweep. */
@@ -155,6 +159,7 @@ static void start(struct gc_heap *heap)
     heap->pins_in = false;
     heap->pin_seat = heap->pin_at = 0;
     heap->freed_in_cycle = 0;
+    gc_final_begin(heap);
     heap->phase = GC_MARK;
     gc_cycle_event(heap, GC_EVENT_CYCLE_START, heap->cycle_start_ns, 0,
                    heap->live_bytes + heap->since_mark);
@@ -167,6 +172,7 @@ static void end_mark(struct gc_heap *heap)
     if (heap->config.verify)
         gc_verify_marks(heap);
     heap->live_bytes = heap->marked_bytes;
+    gc_final_end(heap);
     gc_sweep_start(heap);
     heap->phase = GC_SWEEP;
 }
@@ -200,7 +206,8 @@ static void finish(struct gc_heap *heap)
 {
     if (!heap->pins_in)
         heap->pins_in = gc_reader_mark_pins(heap, PINS);
-    else if (gc_mark_some(heap, heap->quantum[GC_FINISH]))
+    else if (gc_mark_some(heap, heap->quantum[GC_FINISH]) &&
+             gc_final_some(heap, heap->quantum[GC_FINISH] / FINAL_BYTES))
         end_mark(heap);
 }
 

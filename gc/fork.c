@@ -21,6 +21,7 @@
 #include "gc/block.h"
 #include "gc/cycle.h"
 #include "gc/decay.h"
+#include "gc/final.h"
 #include "gc/os.h"
 #include "gc/page.h"
 #include "gc/reader.h"
@@ -93,6 +94,7 @@ static void freeze(struct gc_heap *heap)
     heap->scan_expected = heap->in_cycle_avg = 0;
     gc_block_drop_cursors(heap);
     gc_block_drop_lists(heap);
+    gc_final_freeze(heap);
     if (heap->config.verify)
         heap->frozen_sum = gc_verify_frozen_sum(heap);
 }
@@ -101,9 +103,10 @@ int gc_fork_child(struct gc_heap *heap)
 {
     heap->inherited = true;
     heap->inherited_end = chunk_addr(heap, heap->chunks_used);
-    unsigned forks = heap->stats.forks;
-    memset(&heap->stats, 0, sizeof heap->stats);
-    heap->stats.forks = forks;
+    const struct gc_stats kept = { .forks = heap->stats.forks,
+                                   .finalizers = heap->stats.finalizers,
+                                   .finalizers_due = heap->stats.finalizers_due };
+    heap->stats = kept;
     if (heap->config.shared)
         return become_reader(heap);
     gc_snapshot_forget(heap);

@@ -181,6 +181,22 @@ void *gc_handle_get(const struct gc_handle *handle);
 void gc_handle_set(struct gc_handle *handle, void *obj);
 void gc_handle_free(struct gc_heap *heap, struct gc_handle *handle);
 
+/* ---- finalizers ---------------------------------------------------------- */
+
+/* Once obj is found dead it, and all it leads to, is kept and queued for
+ * gc_finalize_next(), once for each registration. 0; -ENOMEM; -EPERM in a reader. A
+ * frozen object never dies: it cannot be registered. */
+int gc_finalize(struct gc_heap *heap, void *obj);
+
+/* The next object of the queue, or NULL. Those that one cycle found come in the
+ * reverse order of their registration. From then on obj is an object like others: it
+ * dies again unless it is stored somewhere, and may be registered again. */
+void *gc_finalize_next(struct gc_heap *heap);
+
+/* Drops every registration, and the queue: for a child that inherited (after_fork =
+ * INHERIT) what is its parent's to clean up. In a frozen heap it has happened. */
+void gc_finalize_forget(struct gc_heap *heap);
+
 /* ---- collecting ---------------------------------------------------------- */
 
 /* The place where the owner lets the collector work; cheap when nothing is due. */
@@ -288,6 +304,8 @@ struct gc_stats {
     uint64_t snapshot_fork_last_ns, snapshot_fork_max_ns, snapshot_fork_total_ns;
     uint64_t snapshot_mark_ns;   /* processor time of the children that finished */
     unsigned snapshot_processes; /* 1 while there is one that was not waited for */
+    uint64_t finalizers;         /* registered objects that are not known to be dead */
+    uint64_t finalizers_due;     /* queued for gc_finalize_next() */
     unsigned forks;
 };
 void gc_get_stats(const struct gc_heap *heap, struct gc_stats *ret_stats);

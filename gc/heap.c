@@ -18,6 +18,7 @@
 
 #include "gc/block.h"
 #include "gc/cycle.h"
+#include "gc/final.h"
 #include "gc/os.h"
 #include "gc/page.h"
 #include "gc/poison.h"
@@ -187,6 +188,7 @@ void gc_free(struct gc_heap *heap)
         return;
     while (heap->handles)
         gc_handle_free(heap, heap->handles);
+    gc_final_free(heap);
     gc_snapshot_free(heap);
     gc_reader_done(heap);
     free(heap->slots);

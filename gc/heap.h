@@ -8,6 +8,24 @@
 
 #include "gc/impl.h"
 
+struct gc_final; /* final.c */
+
+struct gc_final_list {
+    struct gc_final *first, *last; /* last: only if there is a first */
+};
+
+/* See final.c. */
+struct gc_finals {
+    struct gc_final *registered; /* the newest first */
+    struct gc_final **at;        /* where the walk goes on; NULL before it begins */
+    bool walked;                 /* it is over */
+    struct gc_final *traced;     /* the next of `found` that is to be traced */
+    struct gc_final_list found;  /* dead, in the cycle that runs */
+    struct gc_final_list due;    /* dead, for the program */
+    uint64_t n_found;
+    struct gc_final *frozen; /* of the parent, whose business they are */
+};
+
 struct gc_heap {
     /* fixed by gc_new() */
     struct gc_config config;
@@ -61,6 +79,7 @@ struct gc_heap {
     char *seats;
     size_t seat_bytes, control_bytes;
     struct gc_reader **readers; /* private heap: their pins are roots */
+    struct gc_finals finals;
 
     /* the collector */
     enum gc_phase phase;

@@ -127,7 +127,6 @@ struct gc_visitor {
 };
 
 struct snapshot; /* snapshot.c */
-
 struct gc_handle {
     struct gc_handle *next, *prev;
     void *ref;

@@ -17,6 +17,7 @@
 
 #include <string.h>
 
+#include "gc/final.h"
 #include "gc/os.h"
 #include "gc/page.h"
 
@@ -274,6 +275,7 @@ void gc_mark_roots(struct gc_heap *heap)
         gc_visit(v, *heap->slots[i]);
     for (const struct gc_handle *h = heap->handles; h; h = h->next)
         gc_visit(v, h->ref);
+    gc_final_each(heap, v);
     if (heap->config.shared)
         return;
     for (unsigned seat = 0; seat < heap->config.readers; seat++) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gc/block.h"
+#include "gc/final.h"
 #include "gc/page.h"
 #include "gc/poison.h"
 
@@ -241,6 +242,7 @@ static void see_roots(struct check *check)
         gc_visit(v, *heap->slots[i]);
     for (const struct gc_handle *h = heap->handles; h; h = h->next)
         gc_visit(v, h->ref);
+    gc_final_each(heap, v);
     for (unsigned r = 0; heap->readers && r < heap->config.readers; r++)
         for (unsigned i = 0; heap->readers[r] && i < heap->readers[r]->pins_max; i++)
             gc_visit(v, (const void *)atomic_load(&heap->readers[r]->pins[i]));
