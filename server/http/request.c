@@ -2,12 +2,11 @@
 /* request.c - the head line by line, then llhttp over all of it; the body by count or
  * llhttp.
  *
- *   state     what it does with bytes                                        leaves by
- *   HEAD      looks for the empty line; limits; bare line feeds; first line
- * REQUEST_HEAD LENGTH    hands on as many as Content-Length said the last one CHUNKED
- * llhttp decodes; sizes, extensions and trailers are bounded      the last chunk DONE
- * none: they belong to the next request                           request_next()
- *   REFUSED   none                                                            -
+ *   - HEAD: looks for the empty line and judges each line, until REQUEST_HEAD
+ *   - LENGTH: hands on as many bytes as Content-Length said
+ *   - CHUNKED: llhttp decodes; sizes, extensions and trailers are bounded
+ *   - DONE: takes none, they belong to the next request, until request_next()
+ *   - REFUSED: takes none any more
  *
  * llhttp runs strict and sees a head in one piece, so its callbacks get whole names and
  * values there; in a chunked body they come in any pieces. What it leaves to its user
@@ -279,6 +278,15 @@ static struct request_fed finish_head(struct request *req, struct span head)
 
 /* --- an incomplete head --- */
 
+/* Bytes that no method begins with: TLS, say, on a port that speaks none. Its client
+ * waits for an answer, and no line feed may ever come. */
+static bool is_binary(const char *data)
+{
+    unsigned char c = (unsigned char)data[0];
+
+    return c != '\r' && (c < ' ' || c >= 127);
+}
+
 /* Judges the line that ends with the line feed before `end`; 0 or a status. */
 static unsigned judge_line(struct request *req, const char *data, size_t end,
                            const char **ret_why)
@@ -288,6 +296,10 @@ static unsigned judge_line(struct request *req, const char *data, size_t end,
     bool has_cr = n > 0 && data[end - 2] == '\r';
 
     if (req->fields_at == 0) {
+        if (is_binary(data)) {
+            *ret_why = "this is no request line";
+            return 400;
+        }
         if (n > req->limits.line + (has_cr ? 1 : 0)) {
             *ret_why = "the request line is too long";
             return 414;
@@ -319,8 +331,13 @@ static unsigned judge_line(struct request *req, const char *data, size_t end,
 }
 
 /* A line whose end is not there: 0, or the status when no end could make it good. */
-static unsigned judge_part(const struct request *req, size_t n, const char **ret_why)
+static unsigned judge_part(const struct request *req, const char *data, size_t n,
+                           const char **ret_why)
 {
+    if (req->fields_at == 0 && n > 0 && is_binary(data)) {
+        *ret_why = "this is no request line";
+        return 400;
+    }
     if (req->fields_at == 0) {
         *ret_why = "the request line is too long";
         return n > req->limits.line + 1 ? 414 : 0;
@@ -348,7 +365,7 @@ static struct request_fed scan_head(struct request *req, const char *data, size_
         req->line_at = req->scanned = end;
     }
     req->scanned = n;
-    unsigned status = judge_part(req, n, &why);
+    unsigned status = judge_part(req, data, n, &why);
     return status != 0 ? refuse(req, status, why)
                        : (struct request_fed){ .event = REQUEST_MORE };
 }

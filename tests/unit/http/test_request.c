@@ -358,10 +358,8 @@ static void a_head_without_end_is_refused(void **state)
         const char *start, *rest;
         unsigned status;
     } cases[] = {
-        { "", "a", 414 },
-        { "GET /", "a", 414 },
-        { GET, "a", 431 },
-        { GET HOST, "A: b\r\n", 431 },
+        { "", "a", 414 },     { "GET /", "a", 414 }, { "\x16\x03\x01", "a", 400 },
+        { "\xff", "a", 400 }, { GET, "a", 431 },     { GET HOST, "A: b\r\n", 431 },
     };
     struct request_limits limits = { 100, 200, 30, 0 };
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
