@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Workers from outside: budgets, slow clients, deaths, drains, the access log."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -117,8 +118,12 @@ def workers_that_are_recycled_all_the_time_lose_nothing():
 
 
 def has_open(pid, path):
-    folder = pathlib.Path(f"/proc/{pid}/fd")
-    return any(os.readlink(entry) == str(path) for entry in folder.iterdir())
+    """Descriptors come and go meanwhile."""
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(entry) == str(path):
+                return True
+    return False
 
 
 @test
