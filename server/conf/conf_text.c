@@ -5,7 +5,11 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { VARIABLE_MAX = 256 }; /* of a name; a longer one counts as not set */
 
 struct scan {
     char *at;
@@ -53,29 +57,48 @@ static const char *blank_comment(struct scan *s)
     return NULL;
 }
 
-/* A backslash takes the next byte with it, in both kinds of quotes. */
-static const char *skip_quoted(struct scan *s)
-{
-    char quote = *s->at;
-
-    step(s);
-    while (s->at < s->end && *s->at != quote) {
-        if (*s->at == '\\' && s->at + 1 < s->end)
-            step(s);
-        step(s);
-    }
-    if (s->at == s->end)
-        return "this quote is not closed";
-    step(s);
-    return NULL;
-}
-
+/* ${NAME} or ${NAME:-what stands for it when it is not set}.  libConfuse would take one
+ * that is not set for an empty text, and "/srv/${SITE}" for all of /srv. */
 static const char *skip_variable(struct scan *s)
 {
+    char name[VARIABLE_MAX];
+    const char *begin = s->at + 2, *dash;
+
     while (s->at < s->end && *s->at != '}')
         step(s);
     if (s->at == s->end)
         return "this ${ is not closed";
+    dash = memmem(begin, (size_t)(s->at - begin), ":-", 2);
+    if (dash == NULL) {
+        snprintf(name, sizeof name, "%.*s", (int)(s->at - begin), begin);
+        if (getenv(name) == NULL)
+            return "an environment variable that is not set (${NAME:-x} would be x "
+                   "then)";
+    }
+    step(s);
+    return NULL;
+}
+
+/* A backslash takes the next byte with it, in both kinds of quotes. */
+static const char *skip_quoted(struct scan *s)
+{
+    char quote = *s->at;
+    const char *why = NULL;
+
+    step(s);
+    while (why == NULL && s->at < s->end && *s->at != quote) {
+        if (quote == '"' && starts_with(s, "${")) {
+            why = skip_variable(s);
+            continue;
+        }
+        if (*s->at == '\\' && s->at + 1 < s->end)
+            step(s);
+        step(s);
+    }
+    if (why != NULL)
+        return why;
+    if (s->at == s->end)
+        return "this quote is not closed";
     step(s);
     return NULL;
 }

@@ -107,8 +107,18 @@ static void the_environment_can_be_inserted(void **state)
     options_free(o);
 
     o = options_new();
-    write_file(path, "root = \"${COWSHED_TEST_NOTHING}\"\n");
-    check_int(read_conf(o, &error), -EINVAL, "an unset variable is empty");
+    write_file(path, "root = \"${COWSHED_TEST_NOTHING:-/srv/y}\"\n"
+                     "access_log = \"/var/log/${COWSHED_TEST_ROOT:-z}\"\n");
+    check_int(read_conf(o, &error), 0, "%s", error.text);
+    check_str(o->root, "/srv/y");
+    check_str(o->access_log, "/var/log//srv/x");
+    options_free(o);
+
+    o = options_new();
+    write_file(path, "\nroot = \"/srv/${COWSHED_TEST_NOTHING}\"\n");
+    check_int(read_conf(o, &error), -EINVAL, "a variable that is not set");
+    check_true(strstr(error.text, "a.conf:2: an environment variable that is not set"),
+               "%s", error.text);
     options_free(o);
 }
 

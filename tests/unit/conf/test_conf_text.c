@@ -22,6 +22,9 @@ static void comments_become_blanks_and_lines_stay(void **state)
         { "a = '#'#", "a = '#' " },
         { "a = \"\\\"#\" #", "a = \"\\\"#\"  " },
         { "a = ${B:-#} #", "a = ${B:-#}  " },
+        { "a = \"${B:-}\"#", "a = \"${B:-}\" " },
+        { "a = '${B}' #", "a = '${B}'  " },
+        { "a = \"\\${B}\" #", "a = \"\\${B}\"  " },
         { "g { x = 1 } # {", "g { x = 1 }    " },
         { "# \"quote\n#'", "        \n  " },
     };
@@ -36,6 +39,8 @@ static void comments_become_blanks_and_lines_stay(void **state)
         check_str(text, cases[i].want);
     }
 }
+
+#define NOT_SET "an environment variable that is not set (${NAME:-x} would be x then)"
 
 static void what_is_left_open_is_told_with_the_line_where_it_began(void **state)
 {
@@ -56,6 +61,10 @@ static void what_is_left_open_is_told_with_the_line_where_it_began(void **state)
         { "/*/", 0, 1, "this comment is not closed" },
         { "/*", 0, 1, "this comment is not closed" },
         { "a = ${X\n", 0, 1, "this ${ is not closed" },
+        { "a = \"${X\"\n", 0, 1, "this ${ is not closed" },
+        { "\na = ${X}", 0, 2, NOT_SET },
+        { "\na = \"x/${X}/y\"", 0, 2, NOT_SET },
+        { "a = \"${}\"", 0, 1, NOT_SET },
         { "a\nb = *:80", 0, 2, "a value with * must stand in double quotes" },
         { "a\0b", 3, 1, "there is a zero byte" },
     };
