@@ -194,10 +194,14 @@ static int show(const struct options *o, void (*print)(const json_t *))
 /* --- commands ------------------------------------------------------------------------
  */
 
-static int usage(void)
+static int usage(char *const *words, int count)
 {
-    fprintf(stderr,
-            "cowshed: ctl status|workers|purge URL|gc|refork|reload|reopen|drain\n");
+    fputs("cowshed: ctl", stderr);
+    for (int i = 0; i < count; i++)
+        fprintf(stderr, " %s", words[i]);
+    fputs(": allowed are status, workers, purge URL, gc, refork, reload, reopen and "
+          "drain, one at a time\n",
+          stderr);
     return FAILED;
 }
 
@@ -214,7 +218,7 @@ int ctl_run(const struct options *o, char *const *words, int count)
     if (count == 2 && strcmp(words[0], "purge") == 0)
         return purge(o, words[1]);
     if (count != 1)
-        return usage();
+        return usage(words, count);
     if (strcmp(words[0], "status") == 0)
         return show(o, print_status);
     if (strcmp(words[0], "workers") == 0)
@@ -222,5 +226,5 @@ int ctl_run(const struct options *o, char *const *words, int count)
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++)
         if (strcmp(orders[i].name, words[0]) == 0)
             return order(o, orders[i].target);
-    return usage();
+    return usage(words, count);
 }
