@@ -32,6 +32,22 @@ static int complain(const struct options *o, struct option_error *ret_error,
     return -EINVAL;
 }
 
+/* 0, or why nothing below the root could be opened. */
+static int try_root(const char *root)
+{
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), below, rc = 0;
+
+    if (fd < 0)
+        return -errno;
+    below = openat(fd, ".", O_PATH | O_CLOEXEC); /* searches it, as each request does */
+    if (below < 0)
+        rc = -errno;
+    else
+        close(below);
+    close(fd);
+    return rc;
+}
+
 static bool is_file_name(const char *text)
 {
     return strchr(text, '/') == NULL && strcmp(text, ".") != 0 &&
@@ -42,7 +58,7 @@ int master_check(const struct options *o, struct option_error *ret_error)
 {
     struct address address;
     const char *why;
-    int fd;
+    int rc;
 
     if (address_parse(o->listen, &address, &why) < 0)
         return complain(o, ret_error, "listen", o->listen, why);
@@ -53,11 +69,8 @@ int master_check(const struct options *o, struct option_error *ret_error)
     if (!is_file_name(o->index))
         return complain(o, ret_error, "index", o->index,
                         "it is not the name of a file; allowed: a name without '/'");
-    fd = open(o->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return complain(o, ret_error, "root", o->root, log_errno_text(errno));
-    close(fd);
-    return 0;
+    rc = try_root(o->root);
+    return rc < 0 ? complain(o, ret_error, "root", o->root, log_errno_text(rc)) : 0;
 }
 
 int open_access_log(const char *path, int *ret_fd)

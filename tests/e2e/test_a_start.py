@@ -5,10 +5,11 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 import tempfile
 
-from e2e.harness import (MODES, Server, check, check_equal, children, run_cowshed, test,
-                         wait_until)
+from e2e.harness import (BINARY, MODES, PATIENCE, WAIT_S, Server, check, check_equal, children,
+                         drop_file_capabilities, run_cowshed, test, wait_until)
 
 
 @test
@@ -65,6 +66,19 @@ def a_missing_root_is_exit_code_2_and_names_it():
         code, _, err = run_cowshed("-l", "127.0.0.1:0", "-o", "admin=off", "-o", f"root={root}")
         check_equal(code, 2, f"the exit code with root {root}")
         check(root in err and words in err, err)
+
+
+@test
+def a_root_that_may_not_be_searched_is_exit_code_2_and_names_it():
+    with tempfile.TemporaryDirectory(prefix="cowshed-e2e-") as folder:
+        root = pathlib.Path(folder, "www")
+        root.mkdir(0o600)
+        for words, want in (([], 2), (["-t"], 1)):
+            got = subprocess.run([BINARY, *words, "-l", "127.0.0.1:0", "-o", "admin=off", "-o",
+                                  f"root={root}"], preexec_fn=drop_file_capabilities, text=True,
+                                 capture_output=True, timeout=WAIT_S * PATIENCE, check=False)
+            check_equal(got.returncode, want, f"the exit code ({got.stderr})")
+            check(f"root = '{root}' (-o): permission denied" in got.stderr, got.stderr)
 
 
 @test
