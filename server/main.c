@@ -308,7 +308,8 @@ int main(int argc, char **argv)
     struct command_line line = { .command = SERVE };
     char **copy;
 
-    signals_hold(); /* until the loop of the master listens to them */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
+    signals_hold();           /* until the loop of the master listens to them */
     copy = title_init(argc, argv);
     if (copy != NULL)
         argv = copy;

@@ -105,8 +105,9 @@ static pid_t fork_timed(struct spawn *sp, bool slots)
  * processes; workers hear of it over their channel. */
 static void take_signals(void)
 {
-    static const int ignored[] = { SIGPIPE, SIGINT,  SIGTERM, SIGQUIT, SIGHUP,  SIGUSR1,
-                                   SIGUSR2, SIGTTIN, SIGTTOU, SIGURG,  SIGWINCH };
+    static const int ignored[] = { SIGPIPE, SIGINT,  SIGTERM,  SIGQUIT,
+                                   SIGHUP,  SIGUSR1, SIGUSR2,  SIGTTIN,
+                                   SIGTTOU, SIGURG,  SIGWINCH, SIGXFSZ };
     sigset_t none;
 
     for (int signo = 1; signo < NSIG; signo++)

@@ -340,6 +340,27 @@ def an_access_log_on_a_full_disk_is_complained_about_and_goes_on_when_there_is_r
 
 
 @test
+def a_limit_of_file_sizes_costs_lines_of_the_access_log_and_no_worker():
+    """SIGXFSZ would end whoever writes beyond it."""
+    with Server(slots=2, options={"access_log": "access.log"}) as server:
+        pids = server.workers()
+        log = server.folder / "access.log"
+        size = 16 << 10
+        for pid in (server.proc.pid, *pids.values()):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        for slot in pids:
+            with server.connect_to_slot(slot) as conn:
+                for _ in range(300):
+                    check_equal(conn.request("/").status, 200, "the status")
+        server.wait_for_log(r"could not write the access log 'access.log': file too large; \d+ "
+                            r"lines are lost")
+        wait_until(lambda: log.stat().st_size > size - 200, "the log to be as long as it may")
+        check(log.stat().st_size <= size, "the log is longer than it may be")
+        check_equal(server.workers(), pids, "the workers")
+        check_equal([s["pid"] for s in server.status()["slots"]], list(pids.values()), "the pids")
+
+
+@test
 def a_pid_file_that_cannot_be_written_is_an_error_of_the_start():
     with disk() as folder:
         pid = folder / "pid"
