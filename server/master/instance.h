@@ -55,6 +55,7 @@ struct slot {
     struct instance at[SEATS_PER_SLOT];
     struct backoff backoff;
     uint64_t not_before_ns;
+    bool was_forked; /* it once had a worker */
 };
 
 #endif

@@ -383,11 +383,13 @@ static void tell_memory(const struct throttle_limits *limits,
              num_human_size(wanted, limits->min_available), limits->min_available);
 }
 
-/* The gate; what to do about memory is in bring(). */
-static bool may_fork(struct supervisor *s, uint64_t *next_ns)
+/* The gate; what to do about memory is in bring(). The rate spares clients the forks of
+ * a server that runs: the first worker of a slot, at the start, costs none. */
+static bool may_fork(struct supervisor *s, bool at_start, uint64_t *next_ns)
 {
     const struct options *o = generations_newest(s);
-    struct throttle_limits limits = { o->fork_rate, o->fork_burst, o->fork_max_unready,
+    struct throttle_limits limits = { at_start ? 0 : o->fork_rate, o->fork_burst,
+                                      o->fork_max_unready,
                                       (uint64_t)o->fork_min_available };
     struct throttle_state state = { .now_ns = s->now_ns,
                                     .unready = supervisor_starting(s) };
@@ -434,7 +436,8 @@ static bool bring(struct supervisor *s, unsigned number, uint64_t *next_ns)
         wake_at(next_ns, slot->not_before_ns);
         return true;
     }
-    if (host == NULL && !may_fork(s, next_ns)) {
+    if (host == NULL &&
+        !may_fork(s, s->generation == 1 && !slot->was_forked, next_ns)) {
         if (s->waiting == THROTTLE_MEMORY)
             fall_back(s, number, throttle_reason_words(s->waiting));
         return s->waiting == THROTTLE_MEMORY;
@@ -452,6 +455,7 @@ static bool bring(struct supervisor *s, unsigned number, uint64_t *next_ns)
         wake_at(next_ns, slot->not_before_ns);
     } else {
         s->region->master.fork_error = 0;
+        slot->was_forked = true;
         s->turn = (number + 1) % SLOTS_MAX;
         wake_at(next_ns, inst->deadline_ns);
     }

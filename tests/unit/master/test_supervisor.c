@@ -163,6 +163,39 @@ static void with_throttle_one_after_the_other(void **state)
     end();
 }
 
+static void the_rate_spares_the_start_and_holds_afterwards(void **state)
+{
+    (void)state;
+    begin("throttle", 8);
+    options->fork_rate = options->fork_burst = 2;
+    settle();
+    check_int(forks, 8, "all at once");
+    for (unsigned i = 0; i < 8; i++)
+        become_ready(i);
+    for (unsigned i = 0; i < 8; i++)
+        say(at(i, SEAT_READY), MESSAGE_RECYCLE, RECYCLE_AGE);
+    check_int(forks, 8 + 2, "as many as the burst");
+    now_ns += S;
+    settle();
+    check_int(forks, 8 + 4, "and two a second");
+    end();
+}
+
+static void a_slot_that_dies_at_the_start_pays_for_its_next_fork(void **state)
+{
+    (void)state;
+    begin("throttle", 4);
+    options->fork_rate = options->fork_burst = 1;
+    settle();
+    become_ready(0); /* no crash loop */
+    for (unsigned i = 1; i < 3; i++)
+        die(at(i, SEAT_STARTING), 1);
+    now_ns += 200 * MS;
+    settle();
+    check_int(forks, 4 + 1);
+    end();
+}
+
 static void one_slot_that_recycles_all_the_time_does_not_starve_others(void **state)
 {
     (void)state;
@@ -339,6 +372,8 @@ TEST_MAIN(test(all_slots_are_forked_and_become_ready),
           test(a_recycled_worker_drains_when_its_successor_is_ready),
           test(without_throttle_all_are_recycled_at_once),
           test(with_throttle_one_after_the_other),
+          test(the_rate_spares_the_start_and_holds_afterwards),
+          test(a_slot_that_dies_at_the_start_pays_for_its_next_fork),
           test(one_slot_that_recycles_all_the_time_does_not_starve_others),
           test(who_does_not_drain_in_time_is_killed),
           test(fewer_slots_drain_and_more_are_forked),
