@@ -149,6 +149,11 @@ static int open_files(struct master *m, const struct options *o)
     if (rc == -EWOULDBLOCK)
         log_fatal("could not lock the pid file '%s': another cowshed holds it",
                   o->pid_file);
+    else if (rc == -ENXIO)
+        log_fatal("could not use '%s' as pid file: it is no regular file", o->pid_file);
+    else if (rc == -EEXIST)
+        log_fatal("could not use '%s' as pid file: it holds something else than a pid",
+                  o->pid_file);
     else if (rc < 0)
         log_fatal("could not open the pid file '%s': %s", o->pid_file,
                   log_errno_text(rc));

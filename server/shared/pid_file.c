@@ -26,6 +26,27 @@ static bool is_the_file(int fd, const char *path)
            mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
 }
 
+/* What is locked here will be overwritten, and removed at the end: not a device, and no
+ * file that was named by mistake. */
+static int may_be_ours(int fd)
+{
+    char text[NUM_TEXT_MAX];
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -ENXIO;
+    ssize_t n = pread(fd, text, sizeof text, 0);
+    if (n < 0)
+        return -errno;
+    for (ssize_t i = 0; i < n; i++) {
+        if ((text[i] < '0' || text[i] > '9') && text[i] != '\n')
+            return -EEXIST;
+    }
+    return 0;
+}
+
 int pid_file_lock(struct pid_file *ret, const char *path)
 {
     int fd = -1, rc;
@@ -38,8 +59,8 @@ int pid_file_lock(struct pid_file *ret, const char *path)
         fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd < 0)
             return -errno;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-            rc = -errno;
+        rc = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : may_be_ours(fd);
+        if (rc < 0) {
             close(fd);
             return rc;
         }

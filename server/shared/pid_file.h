@@ -20,7 +20,8 @@ struct pid_file {
 };
 
 /* An empty path gives a pid_file that does nothing. 0, -EWOULDBLOCK (another master
- * holds it), or another negative errno. */
+ * holds it), -ENXIO (a device or a pipe), -EEXIST (there is something in it that is no
+ * pid), or another negative errno. */
 int pid_file_lock(struct pid_file *ret, const char *path);
 int pid_file_write(struct pid_file *, pid_t);
 void pid_file_remove(struct pid_file *); /* takes one that is all zero but fd == -1 */

@@ -380,6 +380,10 @@ def files_that_cannot_be_opened_at_the_start_are_named_with_the_reason():
     for option, path, words in (
             ("pid_file", "/nowhere/pid", "could not open the pid file '/nowhere/pid': no such"),
             ("pid_file", "/", "could not open the pid file '/': is a directory"),
+            ("pid_file", "/dev/null",
+             "could not use '/dev/null' as pid file: it is no regular file"),
+            ("pid_file", "/etc/passwd",
+             "could not use '/etc/passwd' as pid file: it holds something else than a pid"),
             ("access_log", "/nowhere/log", "could not open the access log '/nowhere/log': no such"),
             ("access_log", "/", "could not open the access log '/': is a directory")):
         code, _, err = run_cowshed("-l", "127.0.0.1:0", "-o", "admin=off", "-o", "root=/usr",

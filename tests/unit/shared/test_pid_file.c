@@ -122,9 +122,34 @@ static void a_link_or_a_missing_folder_is_refused(void **state)
     check_int(pid_file_lock(&f, missing), -ENOENT);
 }
 
+/* They would be overwritten and, at the end, removed. */
+static void a_device_a_pipe_or_a_file_with_other_content_is_left_alone(void **state)
+{
+    static const char words[] = "root:x:0:0\n";
+    struct pid_file f;
+    struct stat st;
+
+    (void)state;
+    check_int(pid_file_lock(&f, "/dev/null"), -ENXIO);
+    pid_file_remove(&f);
+    check_int(stat("/dev/null", &st), 0);
+    check_true(S_ISCHR(st.st_mode));
+    check_int(mkfifo(path, 0600), 0);
+    check_int(pid_file_lock(&f, path), -ENXIO);
+    check_int(unlink(path), 0);
+    int fd = open(path, O_CREAT | O_WRONLY, 0644);
+    check_int(write(fd, words, sizeof words - 1), sizeof words - 1);
+    close(fd);
+    check_int(pid_file_lock(&f, path), -EEXIST);
+    pid_file_remove(&f);
+    check_int(stat(path, &st), 0);
+    check_int(st.st_size, sizeof words - 1);
+}
+
 #define fresh(name) test_with(name, make, destroy)
 TEST_MAIN(fresh(no_path_means_no_file), fresh(it_is_readable_while_its_owner_lives),
           fresh(a_second_owner_is_refused_and_harms_nothing),
           fresh(what_a_dead_owner_left_is_taken_over),
           fresh(somebody_elses_file_is_not_removed),
+          fresh(a_device_a_pipe_or_a_file_with_other_content_is_left_alone),
           fresh(a_link_or_a_missing_folder_is_refused))
