@@ -65,6 +65,8 @@ int page_events(struct evbuffer *out, const struct region *region, uint64_t sinc
     int rc = collect(&all, &region->master.events);
     size_t from = 0;
 
+    if (rc == 0)
+        rc = collect(&all, &region->master.traffic);
     for (unsigned i = 0; rc == 0 && i < SEATS_MAX; i++)
         rc = collect(&all, &region->seats[i].events);
     if (rc < 0) {

@@ -88,6 +88,8 @@ int heap_open(struct heap *heap, const struct options *o, struct region *region,
     *heap = (struct heap){ .region = region };
     heap->events =
         (struct event_source){ &region->master.events, 1, UINT16_MAX, UINT16_MAX };
+    heap->traffic =
+        (struct event_source){ &region->master.traffic, 1, UINT16_MAX, UINT16_MAX };
     if (o->cache_bytes == 0)
         return 0;
     if (getrandom(config.hash_key, sizeof config.hash_key, 0) !=
@@ -209,7 +211,7 @@ bool heap_tick(struct heap *heap, uint64_t budget_ns)
     cache_tick(heap->cache, budget_ns);
     cache_get_stats(heap->cache, &stats);
     if (stats.evicted > heap->evicted)
-        event_write(&heap->events, EVENT_EVICT, now_ns, 0,
+        event_write(&heap->traffic, EVENT_EVICT, now_ns, 0,
                     stats.evicted - heap->evicted, stats.bytes);
     heap->evicted = stats.evicted;
     report(heap, &stats, now_ns);

@@ -21,7 +21,8 @@ struct region;
 struct heap {
     struct cache *cache; /* NULL: the cache is off */
     struct region *region;
-    struct event_source events; /* the master's ring; none in a child */
+    struct event_source events;  /* the master's ring; none in a child */
+    struct event_source traffic; /* likewise, for what comes with each miss */
     uint64_t freed, evicted;    /* what was told last */
     uint64_t finish_since_ns;   /* the collector waits for readers; 0: it does not */
 };

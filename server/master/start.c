@@ -184,7 +184,7 @@ static int open_memory(struct master *m, const struct options *o)
     }
     m->publish = (struct publish){ .cache = m->heap.cache,
                                    .region = m->region,
-                                   .events = &m->heap.events,
+                                   .events = &m->heap.traffic,
                                    .purges = &m->purges,
                                    .body_max = (size_t)o->cache_object_max };
     if (publish_open(&m->publish) < 0) {

@@ -83,6 +83,9 @@ struct master_board {
     _Atomic(uint32_t) fork_waits_for_memory, fork_error;
     _Atomic(uint64_t) memory_available, memory_wanted;
     _Alignas(64) struct event_ring events; /* forks, collections of the master */
+    /* What comes with each miss: it would push the others out of their ring within a
+     * second or two. */
+    struct event_ring traffic;
 };
 
 struct region {
