@@ -220,7 +220,7 @@ test-e2e: all $(GC_BENCH)-cowgc
 	@$(RUN_TESTS) --e2e
 
 bench: all
-	$(B)/cowload ab --config conf/bench.conf --zipf 10000,0.99 --total 290s \
+	$(B)/cowload ab --config conf/bench.conf --zipf 10000,0.99 --total 290s --attribute \
 		--out build/bench
 
 bench-nginx: all

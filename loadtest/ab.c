@@ -112,6 +112,7 @@ static void ab_free(struct ab *ab)
     for (unsigned i = 0; i < ab->n_arms; i++) {
         tally_free(&ab->arms[i].tally);
         free(ab->arms[i].cells);
+        attrib_free(&ab->arms[i].attrib);
     }
     out_abort(&ab->server_log);
 }

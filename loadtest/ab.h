@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #include "loadtest/ab_options.h"
+#include "loadtest/attrib.h"
 #include "loadtest/calibrate.h"
 #include "loadtest/out_file.h"
 #include "loadtest/quantile.h"
@@ -47,6 +48,7 @@ struct ab_arm {
     struct tally tally;    /* of all measured cells together */
     double seconds;
     struct status cost; /* likewise */
+    struct attrib attrib;
     unsigned measured, invalid, failed;
 };
 

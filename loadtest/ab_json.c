@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "loadtest/ab_causes.h"
 #include "loadtest/ab_report.h"
 #include "loadtest/hist_json.h"
 #include "loadtest/summary.h"
@@ -94,12 +95,14 @@ static json_t *arm_json(const struct ab *ab, unsigned i,
         latency = hist_json(&all);
         hist_free(&all);
     }
-    return json_pack(
-        "{s:s, s:s, s:b, s:b, s:f, s:f, s:o, s:o, s:o, s:o, s:o}", "arm",
-        arm->name->label, "mode", arm->name->mode, "usable", (int)arm->usable,
-        "trusted", (int)ab_trusted(arm), "capacity_per_s", arm->capacity, "seconds",
-        arm->seconds, "latency", latency, "counts", counts_json(&arm->tally.counts),
-        "cost", cost_json(&arm->cost), "against_control", judged, "blocks", cells);
+    json_t *causes = ab_causes_json(arm);
+    return json_pack("{s:s, s:s, s:b, s:b, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "arm", arm->name->label, "mode", arm->name->mode, "usable",
+                     (int)arm->usable, "trusted", (int)ab_trusted(arm),
+                     "capacity_per_s", arm->capacity, "seconds", arm->seconds,
+                     "latency", latency, "counts", counts_json(&arm->tally.counts),
+                     "cost", cost_json(&arm->cost), "against_control", judged, "causes",
+                     causes != NULL ? causes : json_null(), "blocks", cells);
 }
 
 int ab_report_json(const char *path, const struct ab *ab,

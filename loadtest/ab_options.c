@@ -37,6 +37,9 @@ static const struct arg ab_args[] = {
       "popularity of the keys that replace {} in PATH (26000,0.99)" },
     { 'H', "header", ARG_LIST, AT(headers), 0, 0, "'NAME: VALUE'",
       "add a header to each request" },
+    { 0, "attribute", ARG_FLAG, AT(attribute), 0, 0, NULL,
+      "say why the slowest are slow: every response is asked for its timing, and the "
+      "events of the server are joined with them" },
     { 0, "margin", ARG_COUNT, AT(margin_percent), 1, 100, "PERCENT",
       "a smaller difference is called equivalent (10)" },
     { 0, "seed", ARG_COUNT, AT(seed), 0, UINT64_MAX, "N",

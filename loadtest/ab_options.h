@@ -35,6 +35,7 @@ struct ab_options {
     const char *out_dir;
     const char *config_path;
     const char *server_path; /* NULL: cowshed beside cowload */
+    bool attribute;          /* say why the tail is slow */
     bool help;
     struct arg_list operands;
     const char *path; /* of the requests */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "loadtest/ab_causes.h"
 #include "loadtest/stats.h"
 #include "loadtest/summary.h"
 #include "loadtest/units.h"
@@ -261,6 +262,7 @@ void ab_report_text(FILE *out, const struct ab *ab, const struct ab_verdicts *ve
     print_latency_table(out, ab);
     print_cost_table(out, ab);
     print_verdicts(out, ab, verdicts);
+    ab_causes_text(out, ab);
     print_spread(out, ab);
     print_trouble(out, ab);
 }

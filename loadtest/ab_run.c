@@ -3,6 +3,7 @@
  * numbers right before and right after. While it is measured nothing is asked of the
  * server but the load (README rule 14). */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "loadtest/ab.h"
@@ -16,7 +17,7 @@
 /* A waking generator finds its processor asleep, which takes it this long to leave. */
 #define WAKE_NS (50 * CLOCK_NS_PER_US)
 
-enum { LAST_WORDS = 360, MOST_TALLIES = 16 };
+enum { LAST_WORDS = 360, MOST_TALLIES = 16, KEEP_LEAST = 1024, KEEP_MOST = 1 << 17 };
 
 struct cell_run {
     struct ab *ab;
@@ -64,15 +65,24 @@ int ab_make_target(const struct ab *ab, const struct shed *shed,
 {
     const struct ab_options *options = ab->options;
     char url[AB_PATH_MAX], error[TARGET_ERROR_MAX];
+    size_t n = options->headers.n;
+    const char **headers = calloc(n + 1, sizeof *headers);
+    if (headers == NULL) {
+        set_why(why, "out of memory", shed);
+        return -ENOMEM;
+    }
+    memcpy(headers, options->headers.items, n * sizeof *headers);
+    headers[n] = "X-Cowshed-Timing: 1";
     struct target_config config = {
         .url = url,
-        .headers = options->headers.items,
-        .n_headers = options->headers.n,
+        .headers = headers,
+        .n_headers = options->attribute ? n + 1 : n,
         .zipf_keys = options->zipf.keys,
         .zipf_exponent = options->zipf.exponent,
     };
     snprintf(url, sizeof url, "http://%s%s", shed->listen, options->path);
     int err = target_init(ret_target, &config, error);
+    free(headers);
     if (err < 0)
         set_why(why, error, shed);
     return err;
@@ -101,6 +111,16 @@ static uint64_t spin_for(const struct ab *ab)
     return share < (double)WAKE_NS ? (uint64_t)share : WAKE_NS;
 }
 
+/* Three times what lies beyond p99, so that blocks may differ. */
+static size_t keep_for(const struct ab *ab)
+{
+    double each = 0.03 * ab->rate * (double)ab->duration_ns / (double)CLOCK_NS_PER_S /
+                  (double)ab->options->threads;
+    if (!ab->options->attribute || ab->rate <= 0)
+        return 0;
+    return each < KEEP_LEAST ? KEEP_LEAST : each > KEEP_MOST ? KEEP_MOST : (size_t)each;
+}
+
 struct run_config ab_run_config(const struct ab *ab, const struct target *target)
 {
     const struct ab_options *options = ab->options;
@@ -118,6 +138,7 @@ struct run_config ab_run_config(const struct ab *ab, const struct target *target
             .spin_ns = spin_for(ab),
             .cpus = ab->pinned ? &ab->client_cpus : NULL,
             .realtime = ab->realtime,
+            .keep = keep_for(ab),
         },
         .stop_on_signal = true,
         .collect_last = ab->duration_ns / CLOCK_NS_PER_S + 3 <= MOST_TALLIES,
@@ -183,6 +204,21 @@ static void record(struct ab_arm *arm, struct ab_cell *cell,
     status_add(&arm->cost, &cell->cost);
 }
 
+/* What was kept, and what the server did meanwhile. */
+static int attribute(const struct ab *ab, const struct shed *shed, struct ab_arm *arm,
+                     unsigned block, const struct run_result *result)
+{
+    struct timeline timeline;
+    bool one = ab->pinned && CPU_COUNT(&ab->server_cpus) == 1;
+    int err = timeline_read(shed->admin, result->start_ns, &timeline);
+    if (err < 0)
+        return err;
+    for (unsigned i = 0; i < result->n_keepers && err == 0; i++)
+        err = attrib_add(&arm->attrib, &result->keepers[i], &timeline, one, block);
+    timeline_free(&timeline);
+    return err;
+}
+
 /* With a server that runs. Leaves why it failed in the cell. */
 static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
                    struct ab_cell *cell)
@@ -216,11 +252,15 @@ static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
     }
     if (alive && run->status_error == 0)
         run->status_error = status_read(run->shed.admin, &after);
+    if (alive && run->status_error == 0 && !result.interrupted &&
+        ab->options->attribute)
+        run->status_error = attribute(ab, &run->shed, arm, block, &result);
     if (result.interrupted && alive)
         ab->interrupted = true;
     if (!alive || run->status_error < 0) {
         err = alive ? run->status_error : -ECHILD;
-        set_why(cell->why, alive ? "its /status could not be read" : "the server died",
+        set_why(cell->why,
+                alive ? "its /status or /events could not be read" : "the server died",
                 &run->shed);
     } else if (!result.interrupted) {
         cell->cost = status_between(&run->before, &after);

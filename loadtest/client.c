@@ -16,7 +16,7 @@
 #include "server/base/fd.h"
 
 /* Streams of random numbers that must have nothing in common. */
-enum purpose { WARMUP_PLAN = 1, WARMUP_REQUESTS, PLAN, REQUESTS };
+enum purpose { WARMUP_PLAN = 1, WARMUP_REQUESTS, PLAN, REQUESTS, SAMPLE };
 
 int client_init(struct client *client, const struct client_config *config,
                 struct client_group *group, unsigned index)
@@ -37,14 +37,16 @@ int client_init(struct client *client, const struct client_config *config,
     if (client->conns == NULL || client->buffer == NULL || client->request == NULL ||
         hist_init(&client->connect, TALLY_LOWEST, TALLY_HIGHEST, TALLY_DIGITS) < 0 ||
         recorder_init(&client->recorder, config->tallies > 0 ? config->tallies : 2) <
-            0) {
+            0 ||
+        keeper_init(&client->keeper, config->keep,
+                    plan_derive_seed(config->seed, SAMPLE) + index) < 0) {
         client_free(client);
         return -ENOMEM;
     }
     memset(client->buffer, 0, CLIENT_READ_SIZE); /* its page faults are paid now */
     client->n_conns = each + one_more;
     for (unsigned i = 0; i < client->n_conns; i++) {
-        conn_init(&client->conns[i], client->epoll_fd);
+        conn_init(&client->conns[i], client->epoll_fd, config->keep > 0);
         list_push_back(&client->broken, &client->conns[i].link);
     }
     return 0;
@@ -58,6 +60,7 @@ void client_free(struct client *client)
     free(client->buffer);
     free(client->request);
     recorder_free(&client->recorder);
+    keeper_free(&client->keeper);
     hist_free(&client->connect);
     fd_close(&client->epoll_fd);
     *client = (struct client){ .epoll_fd = -1 };
@@ -134,12 +137,16 @@ static void abandon_rest(struct client *client)
         struct conn *conn = list_entry(link, struct conn, link);
         tally->counts.in_flight++;
         tally_failed(tally, conn->times.planned_ns, now, timeout_ns);
+        conn->times.done_ns = now;
+        keeper_add(&client->keeper, &conn->times, true, SPAN(""));
         conn_close(conn);
         list_push_back(&client->broken, &conn->link);
     }
     while (pacer_drop(&client->pacer, &planned_ns)) {
         tally->counts.unsent++;
         tally_failed(tally, planned_ns, now, timeout_ns);
+        keeper_add(&client->keeper, &(struct tally_times){ planned_ns, now, now }, true,
+                   SPAN(""));
     }
 }
 
@@ -168,6 +175,7 @@ static void measure(struct client *client)
     struct client_usage before = usage_now(client);
     client->opened = count_open(client);
     tally_reset(recorder_tally(&client->recorder));
+    keeper_reset(&client->keeper);
     begin_plan(client, start, config->duration_ns, PLAN, REQUESTS);
     client_loop(client, true);
     client->end_ns = client->pacer.end_ns;

@@ -20,6 +20,7 @@
 
 #include "loadtest/conn.h"
 #include "loadtest/gate.h"
+#include "loadtest/keeper.h"
 #include "loadtest/pacer.h"
 #include "loadtest/recorder.h"
 #include "loadtest/target.h"
@@ -41,6 +42,7 @@ struct client_config {
     uint64_t spin_ns;      /* poll instead of sleeping this long before a request */
     const cpu_set_t *cpus; /* where the threads run; NULL: where the scheduler likes */
     bool realtime;         /* SCHED_FIFO, for who may (client_may_be_realtime()) */
+    size_t keep; /* requests of each thread that are kept whole (keeper.h); 0: none */
 };
 
 /* The gates of a run: all have tried to connect; all are warm and the start is set. */
@@ -75,6 +77,7 @@ struct client {
     struct pacer pacer;
     struct prng requests; /* which one is next */
     struct recorder recorder;
+    struct keeper keeper;
     struct hist connect; /* time to open a connection */
     unsigned opened;     /* when the measured time began */
     int connect_error;   /* the last one, as errno */

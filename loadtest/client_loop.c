@@ -87,6 +87,8 @@ static void fail(struct client *client, struct conn *conn, uint64_t *counter,
     (*counter)++;
     tally_failed(tally_of(client), conn->times.planned_ns, now_ns,
                  client->config->timeout_ns);
+    conn->times.done_ns = now_ns;
+    keeper_add(&client->keeper, &conn->times, true, SPAN(""));
     reopen(client, conn, now_ns);
 }
 
@@ -108,7 +110,9 @@ static void send_on(struct client *client, struct conn *conn, uint64_t planned_n
 static void dispatch(struct client *client, uint64_t now_ns)
 {
     struct pacer *pacer = &client->pacer;
-    uint64_t planned;
+    uint64_t planned, due_ns = pacer_next_ns(pacer);
+    if (due_ns < now_ns)
+        keeper_stall(&client->keeper, due_ns, now_ns);
     tally_of(client)->counts.planned +=
         pacer_notice(pacer, now_ns, &tally_of(client)->lag);
     while (!list_empty(&client->idle) && pacer_take(pacer, now_ns, &planned)) {
@@ -125,6 +129,8 @@ static void on_response(struct client *client, struct conn *conn)
     uint64_t now = clock_ns();
     conn->times.done_ns = now;
     tally_response(tally, &conn->times, conn->status, client->config->timeout_ns);
+    keeper_add(&client->keeper, &conn->times, conn->status >= 500,
+               span_make(conn->timing, conn->timing_len));
     tally->counts.in_time += now <= client->pacer.end_ns;
     if (conn->keep) {
         conn->state = CONN_IDLE;

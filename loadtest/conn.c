@@ -45,17 +45,55 @@ static int on_message_complete(llhttp_t *parser)
     return HPE_OK;
 }
 
-static const llhttp_settings_t parser_settings = {
-    .on_message_begin = on_message_begin,
-    .on_headers_complete = on_headers_complete,
-    .on_message_complete = on_message_complete,
+static int on_header_field(llhttp_t *parser, const char *bytes, size_t n)
+{
+    struct conn *conn = conn_of(parser);
+    size_t room = sizeof conn->field - conn->field_len;
+    n = n < room ? n : room; /* a longer name is another one */
+    memcpy(conn->field + conn->field_len, bytes, n);
+    conn->field_len += (uint8_t)n;
+    return HPE_OK;
+}
+
+static int on_header_value(llhttp_t *parser, const char *bytes, size_t n)
+{
+    struct conn *conn = conn_of(parser);
+    size_t room = sizeof conn->timing - conn->timing_len;
+    if (!span_eq_nocase(span_make(conn->field, conn->field_len), SPAN("server-timing")))
+        return HPE_OK;
+    n = n < room ? n : room;
+    memcpy(conn->timing + conn->timing_len, bytes, n);
+    conn->timing_len += (uint8_t)n;
+    return HPE_OK;
+}
+
+static int on_header_value_complete(llhttp_t *parser)
+{
+    conn_of(parser)->field_len = 0;
+    return HPE_OK;
+}
+
+/* Headers cost time, so they are looked at only where somebody wants to know. */
+static const llhttp_settings_t parser_settings[] = {
+    { .on_message_begin = on_message_begin,
+      .on_headers_complete = on_headers_complete,
+      .on_message_complete = on_message_complete },
+    { .on_message_begin = on_message_begin,
+      .on_header_field = on_header_field,
+      .on_header_value = on_header_value,
+      .on_header_value_complete = on_header_value_complete,
+      .on_headers_complete = on_headers_complete,
+      .on_message_complete = on_message_complete },
 };
 
-void conn_init(struct conn *conn, int epoll_fd)
+void conn_init(struct conn *conn, int epoll_fd, bool wants_timing)
 {
-    *conn = (struct conn){ .magic = CONN_MAGIC, .fd = -1, .epoll_fd = epoll_fd };
+    *conn = (struct conn){ .magic = CONN_MAGIC,
+                           .fd = -1,
+                           .epoll_fd = epoll_fd,
+                           .wants_timing = wants_timing };
     list_init(&conn->link);
-    llhttp_init(&conn->parser, HTTP_RESPONSE, &parser_settings);
+    llhttp_init(&conn->parser, HTTP_RESPONSE, &parser_settings[wants_timing]);
     conn->parser.data = conn;
 }
 
@@ -156,6 +194,7 @@ int conn_send(struct conn *conn, const char *request, size_t len, bool head)
     conn->state = CONN_BUSY;
     conn->head = head;
     conn->complete = false;
+    conn->field_len = conn->timing_len = 0;
     return write_some(conn, request, len);
 }
 

@@ -18,6 +18,7 @@
 
 #include <llhttp.h>
 
+#include "loadtest/server_timing.h"
 #include "loadtest/tally.h"
 #include "loadtest/target.h"
 #include "server/base/list.h"
@@ -36,11 +37,16 @@ struct conn {
     uint64_t since_ns;        /* the connection was begun, or broken, at */
     uint64_t turn;            /* of the client's loop, when it was begun */
     uint16_t status;          /* of the response in flight */
-    bool head;                /* the request in flight was HEAD */
-    bool complete;            /* the response is */
-    bool keep;                /* the connection may be used again after it */
-    size_t unsent;            /* bytes of the request that the kernel has not taken */
-    char *rest;               /* these bytes; owned, NULL until first needed */
+    bool wants_timing;        /* keep the Server-Timing header of responses */
+    uint8_t field_len;        /* of the header's name that is being read */
+    uint8_t timing_len;
+    char field[sizeof "server-timing"];
+    char timing[SERVER_TIMING_MAX];
+    bool head;     /* the request in flight was HEAD */
+    bool complete; /* the response is */
+    bool keep;     /* the connection may be used again after it */
+    size_t unsent; /* bytes of the request that the kernel has not taken */
+    char *rest;    /* these bytes; owned, NULL until first needed */
 };
 
 #define CONN_MAGIC UINT32_C(0xc0e21057)
@@ -52,7 +58,7 @@ enum conn_read {
     CONN_BROKEN, /* ended, or not HTTP */
 };
 
-void conn_init(struct conn *conn, int epoll_fd);
+void conn_init(struct conn *conn, int epoll_fd, bool wants_timing);
 /* Closes at once and forgets the request. */
 void conn_close(struct conn *conn);
 void conn_free(struct conn *conn);

@@ -8,7 +8,7 @@
 
 #include "server/base/buf.h"
 
-enum { FETCH_BODY_MAX = 4 << 20 };
+enum { FETCH_BODY_MAX = 64 << 20 };
 
 /* `address` is HOST:PORT. The caller frees `ret_body` (buf_free) in any case. 0, or a
  * negative errno; -EPROTO for anything but a 200. */

@@ -77,6 +77,9 @@ static void run_free(struct run *run)
 void run_result_free(struct run_result *result)
 {
     tally_free(&result->tally);
+    for (unsigned i = 0; i < result->n_keepers; i++)
+        keeper_free(&result->keepers[i]);
+    free(result->keepers);
     free(result->rates.samples);
     hist_free(&result->all);
     hist_free(&result->connect);
@@ -325,9 +328,30 @@ static void add_client(struct run *run, const struct client *client)
     CHECK(hist_merge(&result->connect, &client->connect) == 0);
 }
 
+/* What the clients have kept is the result's from here on. */
+static int take_keepers(struct run *run)
+{
+    struct run_result *result = &run->result;
+    if (run->config->client.keep == 0)
+        return 0;
+    result->keepers = calloc(run->n_clients, sizeof *result->keepers);
+    if (result->keepers == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < run->n_clients; i++) {
+        result->keepers[i] = run->clients[i].keeper;
+        run->clients[i].keeper = (struct keeper){ 0 };
+    }
+    result->n_keepers = run->n_clients;
+    return 0;
+}
+
 static int finish(struct run *run)
 {
     collect_rest(run);
+    run->result.start_ns = atomic_load(&run->group.start_ns);
+    int err = take_keepers(run);
+    if (err < 0)
+        return err;
     for (unsigned i = 0; i < run->n_clients; i++)
         add_client(run, &run->clients[i]);
     CHECK(tally_balanced(&run->result.tally.counts));

@@ -52,7 +52,9 @@ struct run_result {
     struct hist
         connect;       /* of every connection that was opened, also before the start */
     double duration_s; /* measured time, as planned unless interrupted */
-    uint64_t start_wall_ns;
+    uint64_t start_wall_ns, start_ns;
+    struct keeper *keepers; /* owned; of each thread, if client.keep is not 0 */
+    unsigned n_keepers;
     unsigned opened; /* connections at the start, of those asked for */
     struct run_rates rates;
     struct client_usage usage; /* sums over threads, */
