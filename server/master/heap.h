@@ -23,8 +23,8 @@ struct heap {
     struct region *region;
     struct event_source events;  /* the master's ring; none in a child */
     struct event_source traffic; /* likewise, for what comes with each miss */
-    uint64_t freed, evicted;    /* what was told last */
-    uint64_t finish_since_ns;   /* the collector waits for readers; 0: it does not */
+    uint64_t freed, evicted;     /* what was told last */
+    uint64_t finish_since_ns;    /* the collector waits for readers; 0: it does not */
 };
 
 /* Must stay where it is: the collector keeps its address. 0, or -EINVAL or -ENOMEM with
