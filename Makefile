@@ -37,17 +37,12 @@ quiet := $(if $(V),,@)
 # `make -s` says nothing but warnings.
 tell = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-4s %s\n' $(1) $@)
 
-ifeq ($(filter $(BUILD),release debug),)
+ifneq ($(words $(filter $(BUILD),release debug)),1)
 $(error BUILD=$(BUILD): allowed are release and debug)
 endif
-ifneq ($(SAN),$(strip $(SAN)))
-$(error SAN='$(SAN)': no spaces, please)
-endif
-ifneq ($(filter-out address undefined thread,$(subst $(comma), ,$(SAN))),)
-$(error SAN=$(SAN): allowed are address, undefined, address$(comma)undefined and thread)
-endif
-ifneq ($(and $(filter thread,$(subst $(comma), ,$(SAN))),$(filter-out thread,$(SAN))),)
-$(error SAN=$(SAN): thread goes with no other sanitizer)
+SANS := address undefined address$(comma)undefined undefined$(comma)address thread
+ifneq ($(SAN),$(filter $(SANS),$(firstword $(SAN))))
+$(error SAN='$(SAN)': allowed are address, undefined, address$(comma)undefined and thread)
 endif
 
 KIND := $(BUILD)$(if $(SAN),-$(SAN))
