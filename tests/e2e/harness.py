@@ -161,10 +161,19 @@ class Response:
 
 
 class Conn:
-    """One connection.  Reads block for at most `timeout` seconds, then fail."""
+    """One connection.  Reads block for at most `timeout` seconds, then fail.  With a small
+    receive buffer what is sent stays with the server."""
 
-    def __init__(self, address, timeout=WAIT_S):
-        self.sock = socket.create_connection(address, timeout=timeout * PATIENCE)
+    def __init__(self, address, timeout=WAIT_S, receive_buffer=0):
+        self.sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(timeout * PATIENCE)
+        try:
+            self.sock.connect(address)
+        except BaseException:
+            self.sock.close()
+            raise
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
 
