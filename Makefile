@@ -141,6 +141,10 @@ $(TEST_LIB): $(call objects,$(TEST_HELPER_C))
 	@rm -f $@
 	$(quiet)$(AR) rcs $@ $^
 
+# What page.c takes into the program.
+$(B)/loadtest/page.o: loadtest/report.html $(CHART_JS)
+$(B)/loadtest/page.o: ALL_CPPFLAGS += -DCHART_JS='"$(CHART_JS)"'
+
 $(B)/tests/%.o: ALL_CFLAGS += $(TEST_CFLAGS)
 
 $(B)/%.o: %.c Makefile

@@ -188,6 +188,16 @@ static int write_json(struct ab *ab, const struct ab_verdicts *verdicts)
     return err;
 }
 
+static int write_html(struct ab *ab, const struct ab_verdicts *verdicts)
+{
+    char path[AB_PATH_MAX];
+    snprintf(path, sizeof path, "%s/report.html", ab->options->out_dir);
+    int err = ab_report_html(path, ab, verdicts);
+    if (err < 0)
+        out_complain(path, err, OUT_WHOLE);
+    return err;
+}
+
 static int end_server_log(struct ab *ab)
 {
     char path[AB_PATH_MAX];
@@ -209,10 +219,12 @@ static int report(struct ab *ab)
         fprintf(stderr, "cowload: could not write the report to standard output\n");
     failed |= write_text(ab, &verdicts) < 0;
     failed |= write_json(ab, &verdicts) < 0;
+    failed |= write_html(ab, &verdicts) < 0;
     failed |= end_server_log(ab) < 0;
     if (failed || ab->unwritten > 0)
         return -EIO;
-    printf("\nreport.txt, report.json, the .hlog files and server.log are in %s\n",
+    printf("\nreport.html, report.txt, report.json, the .hlog files and server.log are "
+           "in %s\n",
            ab->options->out_dir);
     return 0;
 }

@@ -105,13 +105,12 @@ static json_t *arm_json(const struct ab *ab, unsigned i,
                      causes != NULL ? causes : json_null(), "blocks", cells);
 }
 
-int ab_report_json(const char *path, const struct ab *ab,
-                   const struct ab_verdicts *verdicts)
+json_t *ab_json(const struct ab *ab, const struct ab_verdicts *verdicts)
 {
     json_t *arms = json_array();
     for (unsigned i = 0; i < ab->n_arms; i++)
         json_array_append_new(arms, arm_json(ab, i, verdicts));
-    json_t *root = json_pack(
+    return json_pack(
         "{s:s, s:o, s:f, s:b, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:s, s:o}",
         "cowload_ab", COWLOAD_VERSION, "calibration",
         calibration_json(&ab->calibration), "rate_per_s", ab->rate, "rate_found",
@@ -120,5 +119,10 @@ int ab_report_json(const char *path, const struct ab *ab,
         (json_int_t)ab->options->seed, "pinned", (int)ab->pinned, "realtime",
         (int)ab->realtime, "interrupted", (int)ab->interrupted, "path",
         ab->options->path, "arms", arms);
-    return hist_json_write(root, path);
+}
+
+int ab_report_json(const char *path, const struct ab *ab,
+                   const struct ab_verdicts *verdicts)
+{
+    return hist_json_write(ab_json(ab, verdicts), path);
 }

@@ -45,7 +45,8 @@ static const struct arg ab_args[] = {
     { 0, "seed", ARG_COUNT, AT(seed), 0, UINT64_MAX, "N",
       "of plans, keys and the order of modes (1)" },
     { 0, "out", ARG_TEXT, AT(out_dir), 0, 0, "DIR",
-      "where report.txt, report.json and the .hlog files go (build/bench)" },
+      "where report.html, report.txt, report.json and the .hlog files go "
+      "(build/bench)" },
     { 0, "config", ARG_TEXT, AT(config_path), 0, 0, "FILE",
       "configuration of the server" },
     { 'o', "option", ARG_LIST, AT(overrides), 0, 0, "KEY=VALUE",

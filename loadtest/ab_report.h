@@ -3,6 +3,7 @@
 #ifndef LOADTEST_AB_REPORT_H
 #define LOADTEST_AB_REPORT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -24,6 +25,10 @@ int ab_judge(const struct ab *ab, struct ab_verdicts *ret_verdicts);
 bool ab_trusted(const struct ab_arm *arm);
 
 void ab_report_text(FILE *out, const struct ab *ab, const struct ab_verdicts *verdicts);
+/* The report as data; NULL without memory. */
+json_t *ab_json(const struct ab *ab, const struct ab_verdicts *verdicts);
+int ab_report_html(const char *path, const struct ab *ab,
+                   const struct ab_verdicts *verdicts);
 /* Writes report.json; 0 or a negative errno. */
 int ab_report_json(const char *path, const struct ab *ab,
                    const struct ab_verdicts *verdicts);

@@ -215,6 +215,8 @@ static int attribute(const struct ab *ab, const struct shed *shed, struct ab_arm
         return err;
     for (unsigned i = 0; i < result->n_keepers && err == 0; i++)
         err = attrib_add(&arm->attrib, &result->keepers[i], &timeline, one, block);
+    if (err == 0)
+        attrib_show(&arm->attrib, &timeline, block, result->start_ns);
     timeline_free(&timeline);
     return err;
 }

@@ -145,8 +145,19 @@ int attrib_add(struct attrib *attrib, const struct keeper *keeper,
     return err;
 }
 
+void attrib_show(struct attrib *attrib, struct timeline *timeline, unsigned block,
+                 uint64_t start_ns)
+{
+    timeline_free(&attrib->shown);
+    attrib->shown = *timeline;
+    attrib->shown_block = block;
+    attrib->shown_start_ns = start_ns;
+    *timeline = (struct timeline){ 0 };
+}
+
 void attrib_free(struct attrib *attrib)
 {
+    timeline_free(&attrib->shown);
     free(attrib->slow.at);
     free(attrib->sample.at);
     for (unsigned c = 0; c < CURVE_COUNT; c++) {

@@ -47,6 +47,9 @@ struct attrib {
     struct curve_samples curves[CURVE_COUNT][CURVE_BINS];
     uint64_t curve_events[CURVE_COUNT];
     uint64_t blocks, lost_stalls;
+    struct timeline shown; /* owned: of the last block that was added */
+    unsigned shown_block;
+    uint64_t shown_start_ns;
     bool lost_events;
 };
 
@@ -55,6 +58,10 @@ void attrib_free(struct attrib *attrib);
 /* Adds what a client thread has kept in a block. 0 or -ENOMEM. */
 int attrib_add(struct attrib *attrib, const struct keeper *keeper,
                const struct timeline *timeline, bool one_processor, unsigned block);
+
+/* Keeps the events of a block for a picture of it; takes the timeline over. */
+void attrib_show(struct attrib *attrib, struct timeline *timeline, unsigned block,
+                 uint64_t start_ns);
 
 /* One cause, in numbers. The ratio is that of the odds of being slow with and without
  * it, which for rare slowness is the relative risk; its interval is a jackknife over

@@ -282,7 +282,7 @@ def ab_runs_every_mode_in_every_block_and_leaves_its_files():
                                   "--out", out, codes=MEASURED)
         names = sorted(p.name for p in out.iterdir())
         want = sorted([f"{arm}-00{n}.hlog" for arm in ("fast", "slow", "fast#2") for n in (1, 2)]
-                      + ["report.txt", "report.json", "server.log"])
+                      + ["report.html", "report.txt", "report.json", "server.log"])
         check_equal(names, want, "files")
         report = json.loads((out / "report.json").read_text())
         check((out / "report.txt").read_text() in text, "report.txt is what was printed")

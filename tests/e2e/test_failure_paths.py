@@ -448,7 +448,7 @@ def cowload_ab_prints_its_report_when_the_disk_is_full():
             "--warmup", "100ms", "-R", 200, "-c", 4, "--server", STAND_IN, "--out", full)
         check_equal(code, 1, f"the exit code ({err})")
         check("Calibration" in text and "Verdicts" in text and "FAILED" not in text, text)
-        for name in ("report.txt", "report.json", "fast-001.hlog", "slow-001.hlog", "server.log"):
+        for name in ("report.html", "report.txt", "report.json", "fast-001.hlog", "slow-001.hlog", "server.log"):
             check(f"could not write '{full}/{name}': No space left on device" in err, err)
             check(name not in files or name == "server.log", f"{name} is there: {files}")
 
