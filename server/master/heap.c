@@ -197,7 +197,17 @@ static void report(struct heap *heap, const struct cache_stats *stats, uint64_t 
         heap->finish_since_ns = 0;
     else if (heap->finish_since_ns == 0)
         heap->finish_since_ns = now_ns;
-    board->gc_lag_ns = heap->finish_since_ns == 0 ? 0 : now_ns - heap->finish_since_ns;
+    board->gc_lag_ns = heap_waits_ns(heap, now_ns);
+}
+
+uint64_t heap_waits_ns(const struct heap *heap, uint64_t now_ns)
+{
+    return heap->finish_since_ns == 0 ? 0 : now_ns - heap->finish_since_ns;
+}
+
+bool heap_waits_for(const struct heap *heap, unsigned seat)
+{
+    return heap->cache != NULL && gc_reader_lag(cache_heap(heap->cache), seat) > 0;
 }
 
 bool heap_tick(struct heap *heap, uint64_t budget_ns)

@@ -31,6 +31,10 @@ struct heap {
  * a reason. */
 int heap_open(struct heap *, const struct options *, struct region *,
               const char **ret_why);
+/* For how long a collection has been waiting for readers; 0: none does. */
+uint64_t heap_waits_ns(const struct heap *, uint64_t now_ns);
+/* Whether it is the reader on this seat. */
+bool heap_waits_for(const struct heap *, unsigned seat);
 void heap_close(struct heap *);
 void heap_leave(struct heap *);
 

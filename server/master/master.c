@@ -114,6 +114,22 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     settle(m);
 }
 
+/* A reader that does not leave its epoch lets the heap grow, then fill up: nothing is
+ * stored any more. After gc.reader_timeout it is killed (gc/README.md, Readers). */
+static void end_who_holds_back(struct master *m)
+{
+    uint64_t limit_ns =
+        (uint64_t)m->supervisor.options->gc_reader_timeout_ms * CLOCK_NS_PER_MS;
+    uint64_t waits_ns = heap_waits_ns(&m->heap, clock_ns());
+
+    if (limit_ns == 0 || waits_ns < limit_ns)
+        return;
+    for (unsigned seat = 0; seat < SEATS_MAX; seat++) {
+        if (heap_waits_for(&m->heap, seat))
+            supervisor_holds_back(&m->supervisor, seat, waits_ns);
+    }
+}
+
 /* The collector's turn, and a look at the rings, whose doorbell may have been lost with
  * its worker. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -127,6 +143,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     busy = take_published(m);
     busy |= heap_tick(&m->heap, (uint64_t)m->supervisor.options->gc_max_pause_us *
                                     CLOCK_NS_PER_US);
+    end_who_holds_back(m);
     arm(m->tick, (busy ? BUSY_TICK_MS : TICK_MS) * CLOCK_NS_PER_MS);
 }
 

@@ -10,6 +10,7 @@
 
 #include "server/base/check.h"
 #include "server/base/log.h"
+#include "server/base/num.h"
 #include "server/conf/options.h"
 #include "server/master/obituary.h"
 
@@ -212,6 +213,20 @@ void supervisor_host_ended(struct supervisor *s, struct child *child, uint64_t n
         child->told_to_quit = true;
         s->ops->kill(s->arg, child->pid, SIGKILL);
     }
+}
+
+void supervisor_holds_back(struct supervisor *s, unsigned seat, uint64_t for_ns)
+{
+    const struct instance *inst = supervisor_instance(s, seat);
+    char time[NUM_TEXT_MAX];
+
+    if (inst->state == SEAT_FREE)
+        return;
+    log_warn("slot %u generation %u pid %d has kept the collector waiting for %s: it "
+             "is killed",
+             inst->slot, inst->generation, (int)inst->child->pid,
+             num_human_time(time, for_ns));
+    s->ops->kill(s->arg, inst->child->pid, SIGKILL);
 }
 
 /* --- wishes --------------------------------------------------------------------------

@@ -99,6 +99,9 @@ void supervisor_heard(struct supervisor *, struct instance *, const struct messa
 /* End of file or a broken message: it will end, or be killed. */
 void supervisor_channel_ended(struct supervisor *, struct instance *, uint64_t now_ns);
 void supervisor_host_ended(struct supervisor *, struct child *, uint64_t now_ns);
+/* It is inside a lookup and does not come out, so nothing that died since can be freed:
+ * killed, with the process that it is a thread of. */
+void supervisor_holds_back(struct supervisor *, unsigned seat, uint64_t for_ns);
 /* After waitpid(). False when the pid is not one of ours. */
 bool supervisor_reaped(struct supervisor *, pid_t, int status, uint64_t now_ns);
 

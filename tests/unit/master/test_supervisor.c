@@ -62,6 +62,26 @@ static void a_dead_worker_is_replaced_after_the_back_off(void **state)
     end();
 }
 
+static void who_holds_back_the_collector_is_killed_and_replaced(void **state)
+{
+    struct instance *inst;
+
+    (void)state;
+    start("shared", 2);
+    inst = at(1, SEAT_READY);
+    supervisor_holds_back(&sup, at(1, SEAT_READY)->seat ^ 1, S);
+    check_int(kills, 0, "nobody is on that seat");
+    supervisor_holds_back(&sup, inst->seat, 30 * S);
+    check_int(kills, 1);
+    check_int(killed[0], inst->child->pid);
+    die(inst, SIGKILL);
+    now_ns += 100 * MS;
+    settle();
+    become_ready(1);
+    check_true(supervisor_is_settled(&sup));
+    end();
+}
+
 static void deaths_before_ready_trip_the_breaker(void **state)
 {
     (void)state;
@@ -366,6 +386,7 @@ static void random_lives_end_settled(void **state)
 TEST_MAIN(test(all_slots_are_forked_and_become_ready),
           test(only_as_many_start_at_once_as_may_be_unready),
           test(a_dead_worker_is_replaced_after_the_back_off),
+          test(who_holds_back_the_collector_is_killed_and_replaced),
           test(deaths_before_ready_trip_the_breaker),
           test(one_that_becomes_ready_resets_the_breaker),
           test(one_that_does_not_become_ready_is_killed),
