@@ -133,6 +133,8 @@ static const char *map_heap(struct gc_heap *heap)
     if (!err)
         err = gc_os_thp(heap->base, heap->reserve, heap->config.thp);
     errno = -err;
+    if (err == -ENOENT) /* a shared one alone opens anything: /proc/self/fd/N */
+        return "a shared heap needs /proc, which is not mounted";
     return err ? "could not reserve address space for the heap" : NULL;
 }
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@
 #include "tests/unit/gc/heap_test.h"
 
 static unsigned fail_at, calls; /* the call with this number fails; 0: none */
-static const char *failed;      /* what it was */
+static int reason = ENOMEM;
+static const char *failed; /* what it was */
 static long allocations, mapped;
 
 static bool fails(const char *name)
@@ -25,7 +27,7 @@ static bool fails(const char *name)
     if (fail_at == 0 || ++calls != fail_at)
         return false;
     failed = name;
-    errno = ENOMEM;
+    errno = reason;
     return true;
 }
 
@@ -368,6 +370,25 @@ static void a_heap_that_cannot_be_made_leaves_nothing_behind(void **state)
     }
 }
 
+static void a_shared_heap_without_proc_is_refused_and_says_so(void **state)
+{
+    (void)state;
+    const struct gc_config config = { .readers = 1, .shared = true };
+    const char *why = NULL;
+    unsigned n = 0;
+    do {
+        calls = 0;
+        failed = NULL;
+        reason = ENOENT;
+        fail_at = ++n;
+        gc_free(gc_new(&config, &why));
+        fail_at = 0;
+        reason = ENOMEM;
+    } while (failed && strcmp(failed, "open") != 0);
+    check_str(failed, "open");
+    check_str(why, "a shared heap needs /proc, which is not mounted");
+}
+
 /* The counts above would not see anything if this did not change them. */
 static void what_leaks_is_counted(void **state)
 {
@@ -387,4 +408,5 @@ static void what_leaks_is_counted(void **state)
 
 TEST_MAIN(test(what_leaks_is_counted),
           test(a_heap_that_cannot_be_made_leaves_nothing_behind),
+          test(a_shared_heap_without_proc_is_refused_and_says_so),
           test(whatever_fails_the_heap_stays_whole_and_nothing_leaks))
