@@ -110,9 +110,15 @@ const char *gc_snapshot_init(struct gc_heap *heap)
 /* As fork(), without a signal at its end, and with the table of descriptors shared
  * until the child has left it: a copy would keep the program's sockets open, for the
  * blink of an eye, and take time for each. The raw call runs no pthread_atfork
- * handlers. */
+ * handlers. Under valgrind, which ends a program that makes such a call, it is refused
+ * as by a system without room for a process: the owner marks. */
 static pid_t clone_child(int *ret_pidfd)
 {
+#if defined(GC_VALGRIND)
+    *ret_pidfd = -1;
+    errno = EAGAIN;
+    return -1;
+#endif
     unsigned long flags = CLONE_PIDFD | CLONE_FILES;
 #if defined(__s390__)
     return (pid_t)syscall(SYS_clone, 0ul, flags, ret_pidfd, 0ul, 0ul);
