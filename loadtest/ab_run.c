@@ -71,7 +71,8 @@ int ab_make_target(const struct ab *ab, const struct shed *shed,
         set_why(why, "out of memory", shed);
         return -ENOMEM;
     }
-    memcpy(headers, options->headers.items, n * sizeof *headers);
+    for (size_t i = 0; i < n; i++)
+        headers[i] = options->headers.items[i];
     headers[n] = "X-Cowshed-Timing: 1";
     struct target_config config = {
         .url = url,
