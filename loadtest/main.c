@@ -9,11 +9,14 @@
 
 #include "loadtest/ab.h"
 #include "loadtest/plain.h"
+#include "loadtest/self_test.h"
 
 int main(int argc, char **argv)
 {
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     if (argc > 1 && strcmp(argv[1], "ab") == 0)
         return ab_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "self-test") == 0)
+        return self_test_main(argc - 1, argv + 1);
     return plain_main(argc, argv);
 }
