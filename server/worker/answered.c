@@ -22,8 +22,8 @@ static void log_request(struct worker *w, const struct conn *c)
 {
     const struct request *r = &c->intake->request;
     struct access_line line = { .peer = &c->peer,
-                                .status = c->out.status,
-                                .bytes = c->out.body_sent,
+                                .status = c->intake->out.status,
+                                .bytes = c->intake->out.body_sent,
                                 .time_s = w->wall_s };
     uint64_t dropped = 0;
 
@@ -40,7 +40,7 @@ static void book(struct worker *w, struct conn *c)
 {
     uint64_t now = worker_clock(w);
 
-    count(w->seat, class_of(c->out.status), 1);
+    count(w->seat, class_of(c->intake->out.status), 1);
     if (c->has_request)
         seat_record_latency(w->seat, now - c->start_ns);
     if (access_log_is_on(&w->log))
@@ -91,7 +91,7 @@ enum conn_next answered(struct conn *c, enum sent sent)
         ; /* nothing is answered yet */
     else
         book(w, c);
-    send_free(&c->out, &w->pins);
+    send_free(&c->intake->out, &w->pins);
     conn_want_write(c, false);
     if (sent == SENT_FAILED) {
         conn_goto(c, CONN_CLOSING);

@@ -104,9 +104,7 @@ struct conn *conn_new(struct worker *w, int fd, const struct peer *peer)
     list_init(&c->in_ready);
     list_init(&c->in_fetch);
     deadline_init(&c->deadline);
-    send_init(&c->out);
     event_assign(&c->ev_read, w->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-    event_assign(&c->ev_write, w->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
                sizeof on); /* a Unix socket has none */
     deadline_set(&w->deadlines, &c->deadline, DEADLINE_HEAD, w->now_ns);
@@ -137,11 +135,12 @@ void conn_free(struct conn *c)
     fetch_leave(c);
     deadline_clear(&c->deadline);
     event_del(&c->ev_read);
-    event_del(&c->ev_write);
-    send_free(&c->out, &w->pins);
+    conn_forget_write(c);
     fetched_drop(c->fetched);
-    if (c->intake != NULL)
+    if (c->intake != NULL) {
+        send_free(&c->intake->out, &w->pins);
         intake_give(&w->intakes, c->intake, true);
+    }
     close(c->fd);
     if (w->acceptor != NULL)
         acceptor_closed(w->acceptor);
@@ -159,10 +158,21 @@ void conn_want_read(struct conn *c)
 
 void conn_want_write(struct conn *c, bool yes)
 {
-    if (yes && !c->wants_write)
-        c->wants_write = event_add(&c->ev_write, NULL) == 0;
+    if (yes && c->ev_write == NULL)
+        c->ev_write =
+            event_new(c->worker->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    if (yes && !c->wants_write && c->ev_write != NULL)
+        c->wants_write = event_add(c->ev_write, NULL) == 0;
     else if (!yes && c->wants_write)
-        c->wants_write = event_del(&c->ev_write) < 0;
+        c->wants_write = event_del(c->ev_write) < 0;
+}
+
+void conn_forget_write(struct conn *c)
+{
+    if (c->ev_write != NULL)
+        event_free(c->ev_write); /* removes it first */
+    c->ev_write = NULL;
+    c->wants_write = false;
 }
 
 /* c may be gone after this. */

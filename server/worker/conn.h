@@ -7,8 +7,11 @@
  * state
  *
  * A conn never outlives its worker and is touched by its thread alone. It holds an
- * intake while bytes of a request are there, and at most one thing that a body is sent
- * from: a pinned entry, a share of a fetched result, or a copy.
+ * intake while bytes of a request or of its response are there, and at most one thing
+ * that a body is sent from: a pinned entry, a share of a fetched result, or a copy.
+ *
+ * Most connections of a server are idle: what they need then is all that is in here
+ * (a test counts it), the rest is in the intake or made when it is first wanted.
  */
 #ifndef COWSHED_WORKER_CONN_H
 #define COWSHED_WORKER_CONN_H
@@ -21,7 +24,6 @@
 #include "server/base/list.h"
 #include "server/worker/acceptor.h"
 #include "server/worker/deadlines.h"
-#include "server/worker/send.h"
 
 struct worker;
 struct fetch;
@@ -66,7 +68,8 @@ struct conn {
     const struct io *io;
     int fd;
     unsigned requests; /* begun on this connection */
-    struct event ev_read, ev_write;
+    struct event ev_read;
+    struct event *ev_write; /* NULL: a socket was never full */
     struct deadline deadline;
     struct list in_worker;   /* worker->conns */
     struct list in_ready;    /* worker->ready: out of steps, not out of work */
@@ -74,9 +77,8 @@ struct conn {
     struct intake *intake;   /* NULL: no bytes */
     struct fetch *fetch;     /* WAIT: what we wait for; NULL when it has ended */
     struct fetched *fetched; /* result that the fetch left for us: a share */
-    struct sending out;
-    uint64_t start_ns; /* first byte of the request was read */
-    uint64_t queue_ns; /* it waited so long in the loop before */
+    uint64_t start_ns;       /* first byte of the request was read */
+    uint64_t queue_ns;       /* it waited so long in the loop before */
     struct peer peer;
 };
 
@@ -103,5 +105,7 @@ extern conn_step_fn *const conn_steps[CONN_STATE_N];
 /* For states: what to be told of. Registering is lazy: what is registered stays so. */
 void conn_want_read(struct conn *);
 void conn_want_write(struct conn *, bool yes);
+/* Nothing is being sent: an event for it costs no memory. */
+void conn_forget_write(struct conn *);
 
 #endif

@@ -62,6 +62,7 @@ static enum conn_next pause_idle(struct conn *c)
         intake_give(&w->intakes, c->intake, c->intake->fed);
         c->intake = NULL;
     }
+    conn_forget_write(c);
     if (w->draining && c->deadline.kind != DEADLINE_QUIET)
         deadline_set(&w->deadlines, &c->deadline, DEADLINE_QUIET, w->now_ns);
     conn_want_read(c);
@@ -184,7 +185,7 @@ static enum conn_next answer_expectation(struct conn *c)
     if (status != 0)
         return routes_refuse(c, status);
     c->interim = true;
-    c->out.part[SEND_HEAD] = SPAN(RESPONSE_CONTINUE);
+    c->intake->out.part[SEND_HEAD] = SPAN(RESPONSE_CONTINUE);
     conn_goto(c, CONN_SEND);
     return CONN_MORE;
 }

@@ -44,6 +44,7 @@ static struct intake *make(const struct intake_pool *pool)
     }
     in->cap = INTAKE_BYTES;
     list_init(&in->link);
+    send_init(&in->out);
     request_init(&in->request, &pool->limits);
     return in;
 }

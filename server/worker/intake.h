@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* intake.h - what a connection needs only while it has a request: buffer and parser.
+/* intake.h - what a connection needs only while it has a request: buffer and parser,
+ * and then the response on its way.
  *
  * A connection takes one when bytes arrive and gives it back when it has none left, so
  * that an idle connection costs no buffer, and a busy worker uses the same few (warm)
@@ -17,6 +18,7 @@
 
 #include "server/base/list.h"
 #include "server/http/request.h"
+#include "server/worker/send.h"
 #include "server/worker/timing.h"
 
 /* INTAKE_BODY_ROOM is kept free behind a head: the head is pointed into and cannot move
@@ -31,6 +33,7 @@ struct intake {
     size_t cap, held, at, len;
     bool fed;                /* the parser has seen bytes since the last request */
     struct timing_mark mark; /* of a request that wants Server-Timing */
+    struct sending out;      /* free when the intake is given back */
 };
 
 struct intake_pool {

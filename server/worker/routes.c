@@ -48,7 +48,7 @@ static void set_timing(struct conn *c, const char *cache, char to[RESPONSE_TIMIN
         return;
     size_t n = timing_line(c->worker, &c->intake->mark, c->queue_ns, cache, to);
 
-    c->out.part[SEND_EXTRA] = (struct span){ to, n };
+    c->intake->out.part[SEND_EXTRA] = (struct span){ to, n };
 }
 
 /* What ends the head. Decides whether the connection goes on. */
@@ -63,7 +63,7 @@ static void set_tail(struct conn *c, bool last)
         kind = response_connection(r->minor, r->keep_alive,
                                    w->draining || (most > 0 && c->requests >= most));
     c->close_after = kind == RESPONSE_CLOSE;
-    c->out.part[SEND_TAIL] = response_tail(&w->clock, w->wall_s, kind);
+    c->intake->out.part[SEND_TAIL] = response_tail(&w->clock, w->wall_s, kind);
 }
 
 /* The first write. What does not fit is kept, so that the epoch may end. */
@@ -72,12 +72,12 @@ static enum sent try_send(struct conn *c)
     struct worker *w = c->worker;
     uint64_t bytes = 0;
     bool pin_full;
-    enum sent sent = send_some(&c->out, c->io, c->fd, &bytes);
+    enum sent sent = send_some(&c->intake->out, c->io, c->fd, &bytes);
 
     count(w->seat, COUNTER_bytes_out, bytes);
-    if (sent != SENT_PART || c->out.kept)
+    if (sent != SENT_PART || c->intake->out.kept)
         return sent;
-    if (send_keep(&c->out, &w->pins, &pin_full) < 0)
+    if (send_keep(&c->intake->out, &w->pins, &pin_full) < 0)
         return SENT_FAILED;
     if (pin_full)
         count(w->seat, COUNTER_pins_full, 1);
@@ -93,10 +93,10 @@ static enum sent send_error(struct conn *c, unsigned status, bool last,
     bool head_only = c->intake->request.method == METHOD_HEAD;
 
     response_error(status, SPAN(""), &error);
-    c->out.status = (uint16_t)status;
-    c->out.part[SEND_HEAD] = error.head;
+    c->intake->out.status = (uint16_t)status;
+    c->intake->out.part[SEND_HEAD] = error.head;
     if (!head_only)
-        c->out.part[SEND_BODY] = error.body;
+        c->intake->out.part[SEND_BODY] = error.body;
     set_timing(c, cache, timing);
     set_tail(c, last);
     conn_goto(c, CONN_SEND);
@@ -157,7 +157,7 @@ static bool choose(const struct request *r, struct source *s,
 static void set_head(struct conn *c, const struct source *s)
 {
     struct span query = c->intake->request.query;
-    struct span *part = c->out.part;
+    struct span *part = c->intake->out.part;
 
     part[SEND_HEAD] = s->head;
     if (s->location.n == 0 || query.n == 0)
@@ -169,7 +169,7 @@ static void set_head(struct conn *c, const struct source *s)
 
 static void set_body(struct conn *c, const struct source *s, const struct range *part)
 {
-    struct sending *out = &c->out;
+    struct sending *out = &c->intake->out;
 
     if (part->length == 0 || c->intake->request.method == METHOD_HEAD)
         return;
@@ -195,9 +195,9 @@ static enum sent answer(struct conn *c, struct source *s)
         fetched_drop(s->fetched);
         return send_error(c, status, false, s->word);
     }
-    c->out.status = (uint16_t)s->meta.status;
+    c->intake->out.status = (uint16_t)s->meta.status;
     set_head(c, s);
-    c->out.from = s->fetched;
+    c->intake->out.from = s->fetched;
     set_body(c, s, &part);
     set_timing(c, s->word, timing);
     set_tail(c, false);
