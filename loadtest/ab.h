@@ -29,6 +29,9 @@
 
 enum { AB_WHY_MAX = 512, AB_PATH_MAX = 512 };
 
+/* README rule 15: far enough from saturation that latency is not just the queue. */
+#define AB_SHARE_OF_CAPACITY 0.55
+
 enum ab_outcome { AB_NOT_RUN, AB_MEASURED, AB_INVALID, AB_FAILED };
 
 /* An arm in a block. */
@@ -77,6 +80,16 @@ struct ab {
     uint64_t expected_end_ns;
 };
 
+static inline const char *ab_word(const struct ab *ab)
+{
+    return ab_arms_word(ab->options->arms, ab->options->n_arms);
+}
+
+static inline int ab_width(const struct ab *ab)
+{
+    return ab_arms_width(ab->options->arms, ab->options->n_arms);
+}
+
 /* Returns the exit code: 0; 1 usage, a failed cell or an interrupt; 3 nothing to trust.
  */
 int ab_main(int argc, char **argv);
@@ -88,8 +101,9 @@ void ab_run_cell(struct ab *ab, struct ab_arm *arm, unsigned block);
 struct run_config ab_run_config(const struct ab *ab, const struct target *target);
 int ab_start_server(struct ab *ab, const struct ab_arm *arm, struct shed *shed,
                     char why[AB_WHY_MAX]);
-int ab_make_target(const struct ab *ab, const struct shed *shed,
-                   struct target *ret_target, char why[AB_WHY_MAX]);
+int ab_make_target(const struct ab *ab, const struct ab_arm *arm,
+                   const struct shed *shed, struct target *ret_target,
+                   char why[AB_WHY_MAX]);
 /* ab_progress.c */
 void ab_progress(struct ab *ab, const char *words);
 void ab_progress_tick(struct ab *ab);

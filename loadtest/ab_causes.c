@@ -31,13 +31,14 @@ static void put_without(FILE *out, uint64_t ns)
         fprintf(out, " %9s", units_time(text, (double)ns));
 }
 
-static void print_row(FILE *out, const struct ab_arm *arm,
+static void print_row(FILE *out, const struct ab *ab, const struct ab_arm *arm,
                       const struct attrib_summary *s, unsigned cause)
 {
     const struct attrib_row *row = &s->rows[cause];
     if (row->slow == 0 && row->sample == 0)
         return;
-    fprintf(out, "%-10s %-12s", arm->name->label, cause_label((enum cause)cause));
+    fprintf(out, "%-*s %-12s", ab_width(ab), arm->name->label,
+            cause_label((enum cause)cause));
     put_percent(out, row->slow_share);
     put_percent(out, row->base_share);
     put_percent(out, row->time_share);
@@ -52,18 +53,18 @@ static void print_row(FILE *out, const struct ab_arm *arm,
     fprintf(out, "\n");
 }
 
-static void print_arm(FILE *out, const struct ab_arm *arm)
+static void print_arm(FILE *out, const struct ab *ab, const struct ab_arm *arm)
 {
     struct attrib_summary s;
     char threshold[UNITS_TEXT_MAX];
     if (arm->measured == 0 || summarize(arm, &s) < 0 || s.n_slow == 0)
         return;
     for (unsigned c = 0; c <= CAUSES; c++)
-        print_row(out, arm, &s, c);
-    fprintf(out,
-            "%-10s %zu requests took %s or more; %.1f%% of them have a cause%s%s\n",
-            arm->name->label, s.n_slow, units_time(threshold, (double)s.threshold_ns),
-            100 * s.explained, s.complete ? "" : "; not all of the slowest were kept",
+        print_row(out, ab, arm, &s, c);
+    fprintf(out, "%-*s %zu requests took %s or more; %.1f%% of them have a cause%s%s\n",
+            ab_width(ab), arm->name->label, s.n_slow,
+            units_time(threshold, (double)s.threshold_ns), 100 * s.explained,
+            s.complete ? "" : "; not all of the slowest were kept",
             arm->attrib.lost_events ? "; some events of the server were lost" : "");
 }
 
@@ -78,10 +79,10 @@ void ab_causes_text(FILE *out, const struct ab *ab)
         "the slowest's time;\nodds of being among the slowest with this cause against "
         "without it, 95%% over blocks;\nwithout: the percentile had nobody waited for "
         "it, a model and no measurement\n");
-    fprintf(out, "%-10s %-12s %9s %9s %9s %-28s %9s %9s\n", "mode", "cause", "slowest",
-            "all", "time", "   relative risk", "p99", "p99.9");
+    fprintf(out, "%-*s %-12s %9s %9s %9s %-28s %9s %9s\n", ab_width(ab), ab_word(ab),
+            "cause", "slowest", "all", "time", "   relative risk", "p99", "p99.9");
     for (unsigned i = 0; i < ab->n_arms; i++)
-        print_arm(out, &ab->arms[i]);
+        print_arm(out, ab, &ab->arms[i]);
     for (unsigned c = 0; c <= CAUSES; c++)
         fprintf(out, "  %-12s %s\n", cause_label((enum cause)c),
                 cause_text((enum cause)c));

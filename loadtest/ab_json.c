@@ -79,6 +79,12 @@ static json_t *verdict_json(const struct verdict *verdict)
         verdict->p, "more_blocks", (int)verdict->more);
 }
 
+/* What was started, or asked. */
+static const char *arm_is(const struct ab_arm_name *name)
+{
+    return name->kind == AB_ARM_COWSHED ? "cowshed" : name->text;
+}
+
 static json_t *arm_json(const struct ab *ab, unsigned i,
                         const struct ab_verdicts *verdicts)
 {
@@ -96,13 +102,15 @@ static json_t *arm_json(const struct ab *ab, unsigned i,
         hist_free(&all);
     }
     json_t *causes = ab_causes_json(arm);
-    return json_pack("{s:s, s:s, s:b, s:b, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "arm", arm->name->label, "mode", arm->name->mode, "usable",
-                     (int)arm->usable, "trusted", (int)ab_trusted(arm),
-                     "capacity_per_s", arm->capacity, "seconds", arm->seconds,
-                     "latency", latency, "counts", counts_json(&arm->tally.counts),
-                     "cost", cost_json(&arm->cost), "against_control", judged, "causes",
-                     causes != NULL ? causes : json_null(), "blocks", cells);
+    return json_pack(
+        "{s:s, s:s, s:s, s:b, s:b, s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "arm",
+        arm->name->label, "mode", arm->name->mode, "is", arm_is(arm->name), "usable",
+        (int)arm->usable, "trusted", (int)ab_trusted(arm), "capacity_per_s",
+        arm->capacity, "seconds", arm->seconds, "latency", latency, "counts",
+        counts_json(&arm->tally.counts), "cost",
+        arm->name->kind == AB_ARM_COWSHED ? cost_json(&arm->cost) : json_null(),
+        "against_control", judged, "causes", causes != NULL ? causes : json_null(),
+        "blocks", cells);
 }
 
 json_t *ab_json(const struct ab *ab, const struct ab_verdicts *verdicts)

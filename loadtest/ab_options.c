@@ -15,6 +15,10 @@
 static const struct arg ab_args[] = {
     { 'm', "modes", ARG_TEXT, AT(modes), 0, 0, "LIST",
       "modes to compare, the first is the control; the same twice gives an A/A pair" },
+    { 0, "arm", ARG_LIST, AT(specs), 0, 0, "NAME='-m MODE -o KEY=VALUE'",
+      "something else to compare, behind the modes of --modes, or instead of them: a "
+      "configuration of cowshed; NAME='run COMMAND', any server, {port} is where it "
+      "shall listen; NAME=http://HOST:PORT, one that runs already" },
     { 'b', "blocks", ARG_COUNT, AT(blocks), 1, 1000, "N",
       "blocks: each runs every mode once, in random order (9)" },
     { 'd', "duration", ARG_TIME, AT(duration_ns), 100 * MS, 3600 * SECOND, "TIME",
@@ -62,37 +66,23 @@ static const struct arg_table ab_table = {
     .operands = AT(operands),
 };
 
-/* "naive,arena" into arms. Which modes exist is the server's business. */
-static int split_modes(struct ab_options *options, char *error)
+static int make_arms(struct ab_options *options, char *error)
 {
-    struct span rest = span_of(options->modes), mode;
-    do {
-        bool more = span_cut(rest, ',', &mode, &rest);
-        if (mode.n == 0 || mode.n >= AB_LABEL_MAX - 4 ||
-            options->n_arms == AB_ARMS_MAX) {
-            snprintf(error, ARGS_ERROR_MAX,
-                     "bad value '%.60s' for --modes: it must be 1 to %d names, as in "
-                     "naive,arena,shared",
-                     options->modes, AB_ARMS_MAX);
-            return -EINVAL;
-        }
-        struct ab_arm_name *arm = &options->arms[options->n_arms];
-        unsigned same = 1;
-        memcpy(arm->mode, mode.p, mode.n);
-        for (unsigned i = 0; i < options->n_arms; i++)
-            same += strcmp(options->arms[i].mode, arm->mode) == 0;
-        memcpy(arm->label, arm->mode, sizeof arm->label);
-        if (same > 1)
-            snprintf(arm->label + mode.n, AB_LABEL_MAX - mode.n, "#%u", same % 100);
-        options->n_arms++;
-        if (!more)
-            return 0;
-    } while (true);
+    const char *modes = options->modes;
+    if (modes == NULL && options->specs.n == 0)
+        modes = "naive,pretouch,throttle,arena,threads,shared";
+    int err = modes == NULL
+                  ? 0
+                  : ab_arms_from_modes(options->arms, &options->n_arms, modes, error);
+    for (size_t i = 0; i < options->specs.n && err == 0; i++)
+        err = ab_arms_from_spec(options->arms, &options->n_arms,
+                                options->specs.items[i], error);
+    return err;
 }
 
 static int check_together(struct ab_options *options, char *error)
 {
-    int err = split_modes(options, error);
+    int err = make_arms(options, error);
     if (err < 0)
         return err;
     if (options->operands.n > 1 ||
@@ -113,7 +103,6 @@ int ab_options_parse(struct ab_options *ret_options, int argc, char **argv,
                      char error[ARGS_ERROR_MAX])
 {
     *ret_options = (struct ab_options){
-        .modes = "naive,pretouch,throttle,arena,threads,shared",
         .blocks = 9,
         .warmup_ns = 500 * MS,
         .total_ns = 270 * SECOND,
@@ -145,6 +134,7 @@ void ab_options_free(struct ab_options *options)
 {
     args_list_free(&options->headers);
     args_list_free(&options->overrides);
+    args_list_free(&options->specs);
     args_list_free(&options->operands);
 }
 

@@ -3,19 +3,12 @@
 #ifndef LOADTEST_AB_OPTIONS_H
 #define LOADTEST_AB_OPTIONS_H
 
+#include "loadtest/ab_arms.h"
 #include "loadtest/args.h"
 
-enum { AB_ARMS_MAX = 12, AB_LABEL_MAX = 32 };
-
-/* One thing that is compared: a mode. The same mode may be named twice, which shows how
- * much two equal arms differ: then the second is called naive#2. */
-struct ab_arm_name {
-    char mode[AB_LABEL_MAX];
-    char label[AB_LABEL_MAX];
-};
-
 struct ab_options {
-    const char *modes; /* as given */
+    const char *modes;     /* as given; NULL: all, unless there is --arm */
+    struct arg_list specs; /* of --arm */
     struct ab_arm_name arms[AB_ARMS_MAX];
     unsigned n_arms; /* the first is the control */
     uint64_t blocks;

@@ -13,9 +13,6 @@
 #define RESERVE_NS      (3 * CLOCK_NS_PER_S) /* for the report, and for bad luck */
 #define SHORTEST_NS     (1 * CLOCK_NS_PER_S)
 
-/* README rule 15: far enough from saturation that latency is not just the queue. */
-static const double share_of_capacity = 0.55;
-
 struct probe {
     struct ab *ab;
     struct shed *shed;
@@ -38,7 +35,7 @@ static int measure_capacity(struct ab *ab, struct ab_arm *arm, struct shed *shed
     struct target target;
     struct run_result result;
     char error[RUN_ERROR_MAX];
-    int err = ab_make_target(ab, shed, &target, why);
+    int err = ab_make_target(ab, arm, shed, &target, why);
     if (err < 0)
         return err;
     struct run_config config = ab_run_config(ab, &target);
@@ -93,8 +90,8 @@ static void probe_arm(struct ab *ab, struct ab_arm *arm)
     if (err < 0 && !ab->interrupted) {
         if (ab->terminal)
             fprintf(stderr, "\r\033[K");
-        fprintf(stderr, "cowload: mode %s cannot be measured: %s\n", arm->name->mode,
-                why);
+        fprintf(stderr, "cowload: %s %s cannot be measured: %s\n", ab_word(ab),
+                arm->name->label, why);
     }
 }
 
@@ -102,7 +99,7 @@ static void probe_arm(struct ab *ab, struct ab_arm *arm)
 static struct ab_arm *same_mode_before(struct ab *ab, unsigned i)
 {
     for (unsigned k = 0; k < i; k++) {
-        if (strcmp(ab->arms[k].name->mode, ab->arms[i].name->mode) == 0)
+        if (ab_arms_equal(ab->arms[k].name, ab->arms[i].name))
             return &ab->arms[k];
     }
     return NULL;
@@ -118,7 +115,7 @@ static void choose_rate(struct ab *ab)
         if (capacity > 0 && (slowest == 0 || capacity < slowest))
             slowest = capacity;
     }
-    ab->rate = slowest * share_of_capacity;
+    ab->rate = slowest * AB_SHARE_OF_CAPACITY;
     ab->rate_found = true;
 }
 
@@ -157,7 +154,7 @@ int ab_probe(struct ab *ab)
     for (unsigned i = 0; i < ab->n_arms && !ab->interrupted; i++) {
         struct ab_arm *arm = &ab->arms[i], *same = same_mode_before(ab, i);
         char words[96];
-        snprintf(words, sizeof words, "probe: %s", arm->name->mode);
+        snprintf(words, sizeof words, "probe: %s", arm->name->label);
         if (same == NULL) {
             ab_progress(ab, words);
             probe_arm(ab, arm);

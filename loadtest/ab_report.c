@@ -44,23 +44,25 @@ static void print_machine(FILE *out, const struct ab *ab)
 static void print_plan(FILE *out, const struct ab *ab)
 {
     char measured[UNITS_TEXT_MAX], warmup[UNITS_TEXT_MAX];
-    fprintf(
-        out,
-        "Load: open loop, %.0f requests/s (Poisson, seed %llu)%s, %llu "
-        "connections, %llu thread%s\n",
-        ab->rate, (unsigned long long)ab->options->seed,
-        ab->rate_found ? ", 55% of what the slowest mode answers in a closed loop" : "",
-        (unsigned long long)ab->options->connections,
-        (unsigned long long)ab->options->threads, ab->options->threads == 1 ? "" : "s");
+    fprintf(out, "Load: open loop, %.0f requests/s (Poisson, seed %llu)", ab->rate,
+            (unsigned long long)ab->options->seed);
+    if (ab->rate_found)
+        fprintf(out, ", %.0f%% of what the slowest %s answers in a closed loop",
+                100 * AB_SHARE_OF_CAPACITY, ab_word(ab));
+    fprintf(out, ", %llu connections, %llu thread%s\n",
+            (unsigned long long)ab->options->connections,
+            (unsigned long long)ab->options->threads,
+            ab->options->threads == 1 ? "" : "s");
     fprintf(out, "  paths %s", ab->options->path);
     if (ab->options->zipf.keys > 0)
         fprintf(out, " with %u keys, Zipf exponent %.2f", ab->options->zipf.keys,
                 ab->options->zipf.exponent);
     fprintf(out, "\n");
     fprintf(out,
-            "Blocks: %u of %u, every mode once in each, in random order and under the "
+            "Blocks: %u of %u, every %s once in each, in random order and under the "
             "same plan;\n  a fresh server each time, %s warm-up, %s measured\n",
-            ab->done, ab->blocks, units_time(warmup, (double)ab->options->warmup_ns),
+            ab->done, ab->blocks, ab_word(ab),
+            units_time(warmup, (double)ab->options->warmup_ns),
             units_time(measured, (double)ab->duration_ns));
     if (ab->blocks < ab->options->blocks)
         fprintf(out, "  %llu were asked for; --total left no time for more\n",
@@ -81,17 +83,18 @@ static void put_quantile(FILE *out, const struct hist *all, const struct quantil
     fprintf(out, " %9s", text);
 }
 
-static void print_latency_row(FILE *out, const struct ab_arm *arm, bool *ret_unknown)
+static void print_latency_row(FILE *out, const struct ab_arm *arm, int width,
+                              bool *ret_unknown)
 {
     const struct tally_counts *counts = &arm->tally.counts;
     struct hist all;
     char text[UNITS_TEXT_MAX];
     if (arm->measured == 0 || tally_all(&arm->tally, &all) < 0) {
-        fprintf(out, "%-10s not measured\n", arm->name->label);
+        fprintf(out, "%-*s not measured\n", width, arm->name->label);
         return;
     }
     uint64_t errors = counts->planned - counts->ok;
-    fprintf(out, "%-10s", arm->name->label);
+    fprintf(out, "%-*s", width, arm->name->label);
     for (size_t i = 0; i < SHOWN; i++)
         put_quantile(out, &all, quantile_find(shown[i]), ret_unknown);
     fprintf(out, " %9s", units_time(text, (double)all.max));
@@ -104,12 +107,14 @@ static void print_latency_table(FILE *out, const struct ab *ab)
 {
     bool unknown[QUANTILES] = { false };
     uint64_t samples = 0;
-    fprintf(out, "\nLatency from the planned time, all blocks of a mode together\n");
-    fprintf(out, "%-10s %9s %9s %9s %9s %9s %9s %9s %8s\n", "mode", "p50", "p90", "p99",
-            "p99.9", "p99.99", "max", "req/s", "errors");
+    int width = ab_width(ab);
+    fprintf(out, "\nLatency from the planned time, all blocks of each %s together\n",
+            ab_word(ab));
+    fprintf(out, "%-*s %9s %9s %9s %9s %9s %9s %9s %8s\n", width, ab_word(ab), "p50",
+            "p90", "p99", "p99.9", "p99.99", "max", "req/s", "errors");
     for (unsigned i = 0; i < ab->n_arms; i++) {
         const struct tally *tally = &ab->arms[i].tally;
-        print_latency_row(out, &ab->arms[i], unknown);
+        print_latency_row(out, &ab->arms[i], width, unknown);
         if (tally->ok.total + tally->bad.total > samples)
             samples = tally->ok.total + tally->bad.total;
     }
@@ -127,18 +132,19 @@ static void print_latency_table(FILE *out, const struct ab *ab)
 static void print_cost_table(FILE *out, const struct ab *ab)
 {
     char pause[UNITS_TEXT_MAX], fork_time[UNITS_TEXT_MAX], pss[UNITS_TEXT_MAX];
+    int width = ab_width(ab);
     fprintf(out, "\nWhat the memory did: counts for each block on average, largest "
                  "pause, fork and sizes\n");
-    fprintf(out, "%-10s %9s %9s %9s %9s %9s %9s %9s %9s %7s\n", "mode", "faults",
-            "copied", "inherited", "gc pauses", "gc max", "forks", "fork max", "PSS",
-            "hits");
+    fprintf(out, "%-*s %9s %9s %9s %9s %9s %9s %9s %9s %7s\n", width, ab_word(ab),
+            "faults", "copied", "inherited", "gc pauses", "gc max", "forks", "fork max",
+            "PSS", "hits");
     for (unsigned i = 0; i < ab->n_arms; i++) {
         const struct ab_arm *arm = &ab->arms[i];
         const struct status *cost = &arm->cost;
         double n = arm->measured;
-        if (arm->measured == 0)
+        if (arm->measured == 0 || arm->name->kind != AB_ARM_COWSHED)
             continue;
-        fprintf(out, "%-10s %9.0f %9llu %9llu %9.1f %9s %9.1f %9s %8sB %6.1f%%\n",
+        fprintf(out, "%-*s %9.0f %9llu %9llu %9.1f %9s %9.1f %9s %8sB %6.1f%%\n", width,
                 arm->name->label, (double)cost->faults / n,
                 (unsigned long long)cost->copied_pages,
                 (unsigned long long)cost->inherited_pages, (double)cost->gc_pauses / n,
@@ -163,7 +169,7 @@ static void put_interval(FILE *out, const struct verdict *verdict)
 static void print_verdict(FILE *out, const struct ab *ab, const struct ab_arm *arm,
                           const struct quantile *q, const struct verdict *verdict)
 {
-    fprintf(out, "%-10s %6s  ", arm->name->label, q->label);
+    fprintf(out, "%-*s %6s  ", ab_width(ab), arm->name->label, q->label);
     switch (verdict->kind) {
     case VERDICT_NO_DATA:
         fprintf(out, "n/a: too few requests beyond it in a block");
@@ -198,7 +204,7 @@ static void print_verdicts(FILE *out, const struct ab *ab,
     if (ab->n_arms < 2)
         return;
     fprintf(out,
-            "\nVerdicts: latency of a mode as a multiple of %s, paired by block; 95%% "
+            "\nVerdicts: latency as a multiple of that of %s, paired by block; 95%% "
             "interval;\nsign-flip p after Holm's correction; equivalent means within "
             "%llu%%\n",
             ab->arms[0].name->label, (unsigned long long)ab->options->margin_percent);
@@ -214,7 +220,8 @@ static void print_spread(FILE *out, const struct ab *ab)
 {
     size_t at = (size_t)(quantile_find("p99") - quantiles);
     fprintf(out,
-            "\nSpread of p99 between blocks of the same mode, smallest and largest\n");
+            "\nSpread of p99 between blocks of the same %s, smallest and largest\n",
+            ab_word(ab));
     for (unsigned i = 0; i < ab->n_arms; i++) {
         const struct ab_arm *arm = &ab->arms[i];
         char low_text[UNITS_TEXT_MAX], high_text[UNITS_TEXT_MAX];
@@ -227,7 +234,7 @@ static void print_spread(FILE *out, const struct ab *ab)
             high = cell->quantile_ns[at] > high ? cell->quantile_ns[at] : high;
         }
         if (high > 0)
-            fprintf(out, "%-10s %9s to %s\n", arm->name->label,
+            fprintf(out, "%-*s %9s to %s\n", ab_width(ab), arm->name->label,
                     units_time(low_text, (double)low),
                     units_time(high_text, (double)high));
     }
@@ -238,8 +245,8 @@ static void print_trouble(FILE *out, const struct ab *ab)
     for (unsigned i = 0; i < ab->n_arms; i++) {
         const struct ab_arm *arm = &ab->arms[i];
         if (!arm->usable)
-            fprintf(out, "FAILED: mode %s did not get through the probe\n",
-                    arm->name->mode);
+            fprintf(out, "FAILED: %s %s did not get through the probe\n", ab_word(ab),
+                    arm->name->label);
         for (unsigned b = 0; b < ab->blocks; b++) {
             const struct ab_cell *cell = &arm->cells[b];
             if (cell->outcome == AB_INVALID)

@@ -39,33 +39,80 @@ static void set_why(char why[AB_WHY_MAX], const char *what, const struct shed *s
         *--end = '\0';
 }
 
+static int start_cowshed(struct ab *ab, const struct ab_arm_name *name,
+                         struct shed_config *config, struct shed *shed, char *error)
+{
+    const struct ab_options *options = ab->options;
+    size_t n = options->overrides.n;
+    const char **overrides = calloc(n + name->n_overrides + 1, sizeof *overrides);
+    if (overrides == NULL) {
+        snprintf(error, SHED_ERROR_MAX, "out of memory");
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < n; i++)
+        overrides[i] = options->overrides.items[i];
+    for (size_t i = 0; i < name->n_overrides; i++)
+        overrides[n++] = name->text + name->overrides[i];
+    config->program = ab->program;
+    config->config_path = options->config_path;
+    config->mode = name->mode;
+    config->overrides = overrides;
+    config->n_overrides = n;
+    int err = shed_start(shed, config, error);
+    free(overrides);
+    return err;
+}
+
 int ab_start_server(struct ab *ab, const struct ab_arm *arm, struct shed *shed,
                     char why[AB_WHY_MAX])
 {
-    const struct ab_options *options = ab->options;
+    const struct ab_arm_name *name = arm->name;
     char error[SHED_ERROR_MAX];
     struct shed_config config = {
-        .program = ab->program,
-        .config_path = options->config_path,
-        .mode = arm->name->mode,
-        .overrides = options->overrides.items,
-        .n_overrides = options->overrides.n,
         .cpus = ab->pinned ? &ab->server_cpus : NULL,
         .start_timeout_ns = START_TIMEOUT_NS,
         .log = ab->server_log.stream,
     };
-    int err = shed_start(shed, &config, error);
+    int err = 0;
+    switch (name->kind) {
+    case AB_ARM_COWSHED:
+        err = start_cowshed(ab, name, &config, shed, error);
+        break;
+    case AB_ARM_COMMAND:
+        config.command = name->text;
+        err = shed_start(shed, &config, error);
+        break;
+    case AB_ARM_URL:
+        shed_adopt(shed, "");
+        break;
+    }
     if (err < 0)
         set_why(why, error, shed);
     return err;
 }
 
-int ab_make_target(const struct ab *ab, const struct shed *shed,
-                   struct target *ret_target, char why[AB_WHY_MAX])
+/* Where to go: a URL without a path means the path of the comparison. */
+static void make_url(char url[AB_PATH_MAX], const struct ab *ab,
+                     const struct ab_arm *arm, const struct shed *shed)
+{
+    const char *given = arm->name->text, *path = ab->options->path;
+    if (arm->name->kind != AB_ARM_URL)
+        snprintf(url, AB_PATH_MAX, "http://%s%s", shed->listen, path);
+    else if (strchr(given + strlen("http://"), '/') != NULL)
+        snprintf(url, AB_PATH_MAX, "%s", given);
+    else
+        snprintf(url, AB_PATH_MAX, "%s%s", given, path);
+}
+
+int ab_make_target(const struct ab *ab, const struct ab_arm *arm,
+                   const struct shed *shed, struct target *ret_target,
+                   char why[AB_WHY_MAX])
 {
     const struct ab_options *options = ab->options;
     char url[AB_PATH_MAX], error[TARGET_ERROR_MAX];
     size_t n = options->headers.n;
+    bool timing = options->attribute && arm->name->kind == AB_ARM_COWSHED;
+    bool whole_url = arm->name->kind == AB_ARM_URL;
     const char **headers = calloc(n + 1, sizeof *headers);
     if (headers == NULL) {
         set_why(why, "out of memory", shed);
@@ -74,14 +121,14 @@ int ab_make_target(const struct ab *ab, const struct shed *shed,
     for (size_t i = 0; i < n; i++)
         headers[i] = options->headers.items[i];
     headers[n] = "X-Cowshed-Timing: 1";
+    make_url(url, ab, arm, shed);
     struct target_config config = {
         .url = url,
         .headers = headers,
-        .n_headers = options->attribute ? n + 1 : n,
-        .zipf_keys = options->zipf.keys,
+        .n_headers = timing ? n + 1 : n,
+        .zipf_keys = whole_url && strstr(url, "{}") == NULL ? 0 : options->zipf.keys,
         .zipf_exponent = options->zipf.exponent,
     };
-    snprintf(url, sizeof url, "http://%s%s", shed->listen, options->path);
     int err = target_init(ret_target, &config, error);
     free(headers);
     if (err < 0)
@@ -151,7 +198,8 @@ struct run_config ab_run_config(const struct ab *ab, const struct target *target
 static void on_warm(void *arg)
 {
     struct cell_run *cell = arg;
-    cell->status_error = status_read(cell->shed.admin, &cell->before);
+    if (!cell->shed.foreign)
+        cell->status_error = status_read(cell->shed.admin, &cell->before);
 }
 
 static void on_start(void *arg, uint64_t wall_ns)
@@ -229,9 +277,9 @@ static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
     struct ab *ab = run->ab;
     struct target target;
     struct run_result result;
-    struct status after;
+    struct status after = { .faults = 0 };
     char error[RUN_ERROR_MAX];
-    int err = ab_make_target(ab, &run->shed, &target, cell->why);
+    int err = ab_make_target(ab, arm, &run->shed, &target, cell->why);
     if (err < 0)
         return err;
     struct run_config config = ab_run_config(ab, &target);
@@ -253,9 +301,10 @@ static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
         set_why(cell->why, error, &run->shed);
         return err;
     }
-    if (alive && run->status_error == 0)
+    bool asked = alive && !run->shed.foreign;
+    if (asked && run->status_error == 0)
         run->status_error = status_read(run->shed.admin, &after);
-    if (alive && run->status_error == 0 && !result.interrupted &&
+    if (asked && run->status_error == 0 && !result.interrupted &&
         ab->options->attribute)
         run->status_error = attribute(ab, &run->shed, arm, block, &result);
     if (result.interrupted && alive)

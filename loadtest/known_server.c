@@ -191,14 +191,17 @@ static _Noreturn void serve(struct known *k)
         turn(k);
 }
 
-static int listen_somewhere(int *ret_fd, unsigned *ret_port)
+static int listen_on(unsigned port, int *ret_fd, unsigned *ret_port)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
+    if (port != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(fd, (const struct sockaddr *)&address, len) < 0 || listen(fd, 4096) < 0 ||
         getsockname(fd, (struct sockaddr *)&address, &len) < 0) {
         int err = -errno;
@@ -220,7 +223,7 @@ int known_start(struct known_server *ret_server, const struct known_config *conf
     if (err == 0 && server.board == MAP_FAILED)
         err = -errno;
     if (err == 0)
-        err = listen_somewhere(&k->listen_fd, &server.port);
+        err = listen_on(config->port, &k->listen_fd, &server.port);
     if (err == 0) {
         k->config = config;
         k->board = server.board;

@@ -10,6 +10,7 @@
 #include "loadtest/ab.h"
 #include "loadtest/plain.h"
 #include "loadtest/self_test.h"
+#include "loadtest/serve.h"
 
 int main(int argc, char **argv)
 {
@@ -18,5 +19,7 @@ int main(int argc, char **argv)
         return ab_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "self-test") == 0)
         return self_test_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "serve") == 0)
+        return serve_main(argc - 1, argv + 1);
     return plain_main(argc, argv);
 }

@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +19,9 @@
 #include "server/base/fd.h"
 
 enum { ARGS_MAX = 64 };
+#define LOOK_NS (10 * CLOCK_NS_PER_MS)
 
-static const char ready_word[] = "ready ";
+static const char ready_word[] = "ready ", shell[] = "/bin/sh";
 
 /* --- what it says --- */
 
@@ -101,21 +104,78 @@ static _Noreturn void become_server(const struct shed_config *config, char **arg
     int null_fd = open("/dev/null", O_RDWR);
     if (null_fd >= 0 && dup2(null_fd, STDIN_FILENO) >= 0 &&
         dup2(null_fd, STDOUT_FILENO) >= 0 && dup2(err_fd, STDERR_FILENO) >= 0)
-        execv(config->program, argv);
-    dprintf(err_fd, "could not run %s: %s\n", config->program, strerror(errno));
+        execv(argv[0], argv);
+    dprintf(err_fd, "could not run %s: %s\n", argv[0], strerror(errno));
     _exit(127);
+}
+
+/* A port that was free a moment ago. */
+static int find_port(unsigned *ret_port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = bind(fd, (const struct sockaddr *)&address, len) < 0 ||
+                      getsockname(fd, (struct sockaddr *)&address, &len) < 0
+                  ? -errno
+                  : 0;
+    close(fd);
+    *ret_port = ntohs(address.sin_port);
+    return err;
+}
+
+/* "exec COMMAND" with each {port} replaced. */
+static char *fill_in(const char *command, unsigned port)
+{
+    static const char word[] = "{port}";
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return NULL;
+    fputs("exec ", out);
+    for (const char *at; (at = strstr(command, word)) != NULL;
+         command = at + sizeof word - 1)
+        fprintf(out, "%.*s%u", (int)(at - command), command, port);
+    fputs(command, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int make_command_args(struct shed *shed, const struct shed_config *config,
+                             char **argv)
+{
+    unsigned port = 0;
+    int err = find_port(&port);
+    if (err < 0)
+        return err;
+    snprintf(shed->listen, sizeof shed->listen, "127.0.0.1:%u", port);
+    argv[0] = strdup(shell);
+    argv[1] = strdup("-c");
+    argv[2] = fill_in(config->command, port);
+    return argv[0] == NULL || argv[1] == NULL || argv[2] == NULL ? -ENOMEM : 0;
 }
 
 /* Fills argv, which has ARGS_MAX places; the strings stay where they are. */
 static int make_args(const struct shed_config *config, char **argv)
 {
-    const char *fixed[] = { config->program, "-m", config->mode,       "-l",
-                            "127.0.0.1:0",   "-o", "admin=127.0.0.1:0" };
+    const char *fixed[] = { config->program, "-l", "127.0.0.1:0", "-o",
+                            "admin=127.0.0.1:0" };
     size_t n = 0;
-    if (sizeof fixed / sizeof fixed[0] + 2 * config->n_overrides + 3 > ARGS_MAX)
+    if (sizeof fixed / sizeof fixed[0] + 2 * config->n_overrides + 5 > ARGS_MAX)
         return -E2BIG;
     for (; n < sizeof fixed / sizeof fixed[0]; n++)
         argv[n] = strdup(fixed[n]);
+    if (config->mode[0] != '\0') {
+        argv[n++] = strdup("-m");
+        argv[n++] = strdup(config->mode);
+    }
     if (config->config_path != NULL) {
         argv[n++] = strdup("-c");
         argv[n++] = strdup(config->config_path);
@@ -142,7 +202,8 @@ static int spawn(struct shed *shed, const struct shed_config *config)
 {
     char *argv[ARGS_MAX] = { NULL };
     int ends[2] = { -1, -1 };
-    int err = make_args(config, argv);
+    int err = config->command == NULL ? make_args(config, argv)
+                                      : make_command_args(shed, config, argv);
     if (err == 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         err = -errno;
     if (err == 0) {
@@ -170,6 +231,8 @@ static void reap(struct shed *shed, int *ret_status)
         while (waitpid(shed->pid, ret_status, 0) < 0 && errno == EINTR)
             continue;
     }
+    if (shed->pid > 0 && shed->foreign) /* whom it has left behind */
+        (void)kill(-shed->pid, SIGKILL);
     shed_drain(shed);
     fd_close(&shed->pidfd);
     fd_close(&shed->err_fd);
@@ -187,7 +250,7 @@ static void kill_and_reap(struct shed *shed)
 bool shed_alive(struct shed *shed)
 {
     struct pollfd over = { .fd = shed->pidfd, .events = POLLIN };
-    return shed->pid > 0 && poll(&over, 1, 0) == 0;
+    return shed->adopted || (shed->pid > 0 && poll(&over, 1, 0) == 0);
 }
 
 /* Waits for words or the end of the process. False at the deadline. */
@@ -204,25 +267,63 @@ static bool wait_for_news(struct shed *shed, uint64_t deadline_ns)
     return true;
 }
 
+/* The port of a command takes connections. */
+static bool can_connect(const struct shed *shed)
+{
+    const char *colon = strrchr(shed->listen, ':');
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)atoi(colon + 1)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool yes =
+        fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+    fd_close(&fd);
+    return yes;
+}
+
+static bool is_ready(struct shed *shed)
+{
+    return shed->foreign ? can_connect(shed) : find_ready(shed);
+}
+
+void shed_adopt(struct shed *shed, const char *listen)
+{
+    *shed =
+        (struct shed){ .adopted = true, .foreign = true, .pidfd = -1, .err_fd = -1 };
+    snprintf(shed->listen, sizeof shed->listen, "%s", listen);
+}
+
+/* When to look again: cowshed says when it is ready, others do not. */
+static uint64_t next_look(const struct shed *shed, uint64_t deadline_ns)
+{
+    uint64_t soon = clock_ns() + LOOK_NS;
+    return shed->foreign && soon < deadline_ns ? soon : deadline_ns;
+}
+
 int shed_start(struct shed *shed, const struct shed_config *config,
                char error[SHED_ERROR_MAX])
 {
     uint64_t deadline = clock_ns() + config->start_timeout_ns;
-    *shed = (struct shed){ .pidfd = -1, .err_fd = -1, .log = config->log };
+    const char *what = config->command != NULL ? config->command : config->program;
+    *shed = (struct shed){ .foreign = config->command != NULL,
+                           .pidfd = -1,
+                           .err_fd = -1,
+                           .log = config->log };
     int err = spawn(shed, config);
     if (err < 0) {
-        snprintf(error, SHED_ERROR_MAX, "could not start %.100s: %s", config->program,
+        snprintf(error, SHED_ERROR_MAX, "could not start %.100s: %s", what,
                  strerror(-err));
         kill_and_reap(shed);
         return err;
     }
-    while (!find_ready(shed)) {
+    while (!is_ready(shed)) {
         bool alive = shed_alive(shed);
-        bool in_time = wait_for_news(shed, deadline);
-        if ((alive && in_time) || find_ready(shed))
+        wait_for_news(shed, next_look(shed, deadline));
+        if ((alive && clock_ns() < deadline) || is_ready(shed))
             continue;
-        snprintf(error, SHED_ERROR_MAX, "%.100s -m %.20s %s", config->program,
-                 config->mode,
+        snprintf(error, SHED_ERROR_MAX, "%.100s%.24s%.20s %s", what,
+                 shed->foreign || config->mode[0] == '\0' ? "" : " -m ",
+                 shed->foreign ? "" : config->mode,
                  alive ? "did not become ready in time" : "ended before it was ready");
         kill_and_reap(shed);
         return alive ? -ETIMEDOUT : -ECHILD;
@@ -230,19 +331,28 @@ int shed_start(struct shed *shed, const struct shed_config *config,
     return 0;
 }
 
+static void tell_to_stop(const struct shed *shed, int signo)
+{
+    (void)kill(shed->foreign ? -shed->pid : shed->pid, signo);
+}
+
 int shed_stop(struct shed *shed, uint64_t timeout_ns, char error[SHED_ERROR_MAX])
 {
     uint64_t deadline = clock_ns() + timeout_ns;
     bool died = !shed_alive(shed);
     int status = 0;
+    if (shed->adopted)
+        return 0;
     if (!died)
-        (void)kill(shed->pid, SIGTERM);
+        tell_to_stop(shed, SIGTERM);
     while (shed_alive(shed) && wait_for_news(shed, deadline))
         continue;
     bool late = shed_alive(shed);
     if (late)
-        (void)kill(shed->pid, SIGKILL);
+        tell_to_stop(shed, SIGKILL);
     reap(shed, &status);
+    if (shed->foreign && !late && !died) /* each has its own way to end at SIGTERM */
+        return 0;
     if (late)
         snprintf(error, SHED_ERROR_MAX,
                  "the server did not stop in time after SIGTERM");

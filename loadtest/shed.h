@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* shed.h - a cowshed server of one block: started, watched, stopped.
+/* shed.h - the server of one block: started, watched, stopped.
  *
  *   1 made       shed_start()   its process runs; nothing is known of it yet
- *   2 ready      shed_start()   it has said "ready listen=... admin=... pid=..."
+ *   2 ready      shed_start()   it has said "ready listen=... admin=... pid=..."; of a
+ * command that is not cowshed: its port can be connected to
  *   3 over       shed_stop()    asked by SIGTERM, ended by SIGKILL at the deadline,
  * reaped
  *
  * The server is the child of this process, in a process group of its own, so that a
  * Ctrl-C of the terminal reaches only us. If we die it gets SIGTERM from the kernel.
+ * A server that was adopted is somebody else's, and is neither started nor stopped.
  */
 #ifndef LOADTEST_SHED_H
 #define LOADTEST_SHED_H
@@ -22,6 +24,8 @@
 enum { SHED_TAIL_MAX = 2048, SHED_ADDRESS_MAX = 64, SHED_ERROR_MAX = 256 };
 
 struct shed_config {
+    /* a shell's, with {port}: any other server; the next four are cowshed's */
+    const char *command;
     const char *program;
     const char *config_path; /* NULL: built-in defaults */
     const char *mode;
@@ -34,10 +38,12 @@ struct shed_config {
 
 struct shed {
     pid_t pid; /* 0: none */
+    bool adopted;
+    bool foreign; /* not cowshed */
     int pidfd;
     int err_fd; /* its standard error */
     char listen[SHED_ADDRESS_MAX];
-    char admin[SHED_ADDRESS_MAX];
+    char admin[SHED_ADDRESS_MAX]; /* empty: it has none */
     char tail[SHED_TAIL_MAX + 1]; /* the last it said */
     size_t tail_len;
     FILE *log;
@@ -47,11 +53,14 @@ struct shed {
  * shed->tail holds the last words. */
 int shed_start(struct shed *shed, const struct shed_config *config,
                char error[SHED_ERROR_MAX]);
+/* `listen`: HOST:PORT, or [HOST]:PORT. */
+void shed_adopt(struct shed *shed, const char *listen);
 /* Reads what it has said since; keeps it from blocking on a full pipe. */
 void shed_drain(struct shed *shed);
 /* True while its process lives. */
 bool shed_alive(struct shed *shed);
-/* 0 when it left with exit code 0 in time; else a negative errno and a message. */
+/* 0 when it left in time, and, if it is cowshed, with exit code 0; else a negative
+ * errno and a message. */
 int shed_stop(struct shed *shed, uint64_t timeout_ns, char error[SHED_ERROR_MAX]);
 
 /* The value of KEY=VALUE in a ready line. False when it is missing or too long. */
