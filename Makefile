@@ -5,6 +5,7 @@
 # make test       unit and end-to-end tests; T=NAME runs those whose name contains it
 # make bench      compare the modes under load; the report is in build/bench/
 # make bench-nginx   CPU time per request, beside nginx's
+# make bench-ab       how often the comparison of two servers is wrong
 # make bench-fork    what a fork costs, by size and kind of heap
 # make gc-pause      how long the collector stops its owner, with 1 GiB live
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
@@ -114,7 +115,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 
 # --- rules --------------------------------------------------------------------------
 
-.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork \
+.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork bench-ab \
 	gc-bench gc-pause fuzz-gc valgrind-gc lint lib install install-lib clean
 .SECONDARY:
 
@@ -225,6 +226,9 @@ bench: all
 bench-nginx: all
 	@.ci/deps install bench
 	python3 tests/bench/cpu_per_request.py --cowshed $(B)/cowshed --cowload $(B)/cowload
+
+bench-ab: all
+	python3 tests/bench/false_verdicts.py --cowload $(B)/cowload
 
 gc-pause: $(B)/tests/bench/gc_pause
 	$<

@@ -3,12 +3,14 @@
 #include "loadtest/ab.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loadtest/ab_loads.h"
 #include "loadtest/ab_report.h"
 #include "loadtest/plain.h"
 #include "server/base/clock.h"
@@ -81,6 +83,11 @@ static int make_folder(const char *path)
 static int open_out(struct ab *ab)
 {
     char path[AB_PATH_MAX];
+    if (strlen(ab->options->out_dir) > AB_DIR_MAX - sizeof "/load-100") {
+        fprintf(stderr, "cowload: the name of the folder '%.40s...' is too long\n",
+                ab->options->out_dir);
+        return -ENAMETOOLONG;
+    }
     int err = make_folder(ab->options->out_dir);
     snprintf(path, sizeof path, "%s/server.log", ab->options->out_dir);
     if (err == 0) {
@@ -140,8 +147,8 @@ static void run_block(struct ab *ab, unsigned block, struct prng *prng)
         char words[96];
         if (!arm->usable)
             continue;
-        snprintf(words, sizeof words, "block %u of %u: %s", block + 1, ab->blocks,
-                 arm->name->label);
+        snprintf(words, sizeof words, "%sblock %u of %u: %s", ab->load_words, block + 1,
+                 ab->blocks, arm->name->label);
         ab_progress(ab, words);
         ab_run_cell(ab, arm, block);
     }
@@ -151,12 +158,13 @@ static void run_blocks(struct ab *ab)
 {
     struct prng prng;
     uint64_t begun = clock_ns();
-    prng_seed(&prng, plan_derive_seed(ab->options->seed, 7));
+    prng_seed(&prng, plan_derive_seed(ab->options->seed, 7 + ab->load));
     for (unsigned b = 0; b < ab->blocks && !ab->interrupted; b++) {
         run_block(ab, b, &prng);
         ab->done += !ab->interrupted;
         uint64_t each = (clock_ns() - begun) / (b + 1);
-        ab->expected_end_ns = clock_ns() + each * (ab->blocks - b - 1);
+        unsigned to_come = ab->blocks * (ab->options->n_loads - ab->load) - b - 1;
+        ab->expected_end_ns = clock_ns() + each * to_come;
     }
     ab_progress_end(ab);
 }
@@ -166,7 +174,7 @@ static void run_blocks(struct ab *ab)
 static int write_text(struct ab *ab, const struct ab_verdicts *verdicts)
 {
     char path[AB_PATH_MAX];
-    snprintf(path, sizeof path, "%s/report.txt", ab->options->out_dir);
+    snprintf(path, sizeof path, "%s/report.txt", ab->out_dir);
     struct out_file out;
     int err = out_open(&out, path, OUT_WHOLE);
     if (err == 0) {
@@ -181,7 +189,7 @@ static int write_text(struct ab *ab, const struct ab_verdicts *verdicts)
 static int write_json(struct ab *ab, const struct ab_verdicts *verdicts)
 {
     char path[AB_PATH_MAX];
-    snprintf(path, sizeof path, "%s/report.json", ab->options->out_dir);
+    snprintf(path, sizeof path, "%s/report.json", ab->out_dir);
     int err = ab_report_json(path, ab, verdicts);
     if (err < 0)
         out_complain(path, err, OUT_WHOLE);
@@ -191,7 +199,7 @@ static int write_json(struct ab *ab, const struct ab_verdicts *verdicts)
 static int write_html(struct ab *ab, const struct ab_verdicts *verdicts)
 {
     char path[AB_PATH_MAX];
-    snprintf(path, sizeof path, "%s/report.html", ab->options->out_dir);
+    snprintf(path, sizeof path, "%s/report.html", ab->out_dir);
     int err = ab_report_html(path, ab, verdicts);
     if (err < 0)
         out_complain(path, err, OUT_WHOLE);
@@ -208,7 +216,7 @@ static int end_server_log(struct ab *ab)
     return err;
 }
 
-static int report(struct ab *ab)
+static int report(struct ab *ab, struct ab_loads *loads)
 {
     struct ab_verdicts verdicts = { 0 };
     if (ab_judge(ab, &verdicts) < 0)
@@ -220,26 +228,29 @@ static int report(struct ab *ab)
     failed |= write_text(ab, &verdicts) < 0;
     failed |= write_json(ab, &verdicts) < 0;
     failed |= write_html(ab, &verdicts) < 0;
-    failed |= end_server_log(ab) < 0;
-    if (failed || ab->unwritten > 0)
-        return -EIO;
-    printf("\nreport.html, report.txt, report.json, the .hlog files and server.log are "
-           "in %s\n",
-           ab->options->out_dir);
+    loads_note(loads, ab, &verdicts);
+    if (failed)
+        ab->unwritten++;
     return 0;
 }
 
-static int exit_code(const struct ab *ab)
+/* Of this load. */
+static bool is_trusted(const struct ab *ab)
 {
-    bool trusted = true;
+    for (unsigned i = 0; i < ab->n_arms; i++) {
+        if (!ab_trusted(&ab->arms[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool has_failed(const struct ab *ab)
+{
     for (unsigned i = 0; i < ab->n_arms; i++) {
         if (!ab->arms[i].usable || ab->arms[i].failed > 0)
-            return EXIT_FAILURE;
-        trusted = trusted && ab_trusted(&ab->arms[i]);
+            return true;
     }
-    if (ab->interrupted)
-        return EXIT_FAILURE;
-    return trusted ? EXIT_SUCCESS : EXIT_INVALID;
+    return ab->interrupted;
 }
 
 /* --- all of it --- */
@@ -267,6 +278,70 @@ static int prepare(struct ab *ab)
     return err;
 }
 
+/* Before the next load. */
+static void forget_results(struct ab *ab)
+{
+    ab->done = 0;
+    for (unsigned i = 0; i < ab->n_arms; i++) {
+        struct ab_arm *arm = &ab->arms[i];
+        tally_reset(&arm->tally);
+        memset(arm->cells, 0, ab->options->blocks * sizeof *arm->cells);
+        attrib_free(&arm->attrib);
+        arm->cost = (struct status){ .faults = 0 };
+        arm->seconds = 0;
+        arm->measured = arm->invalid = arm->failed = 0;
+    }
+}
+
+/* With several loads each has a folder of its own. */
+static int begin_load(struct ab *ab, unsigned load)
+{
+    const struct ab_options *options = ab->options;
+    unsigned percent = (unsigned)lround(100 * options->loads[load]);
+    ab->load = load;
+    ab_choose_rate(ab);
+    snprintf(ab->out_dir, sizeof ab->out_dir, "%s", options->out_dir);
+    ab->load_words[0] = '\0';
+    if (options->n_loads == 1)
+        return 0;
+    snprintf(ab->out_dir, sizeof ab->out_dir, "%s/load-%u", options->out_dir, percent);
+    snprintf(ab->load_words, sizeof ab->load_words, "load %u%%, ", percent);
+    int err = make_folder(ab->out_dir);
+    if (err < 0)
+        fprintf(stderr, "cowload: could not write to '%s': %s\n", ab->out_dir,
+                strerror(-err));
+    return err;
+}
+
+static int run_loads(struct ab *ab, int *ret_code)
+{
+    struct ab_loads loads = { .n = 0 };
+    bool trusted = true, failed = false;
+    int err = 0;
+    for (unsigned i = 0; i < ab->options->n_loads && err == 0 && !ab->interrupted;
+         i++) {
+        forget_results(ab);
+        err = begin_load(ab, i);
+        if (err < 0)
+            return err;
+        run_blocks(ab);
+        err = report(ab, &loads);
+        trusted = trusted && is_trusted(ab);
+        failed = failed || has_failed(ab);
+    }
+    if (err < 0)
+        return err;
+    if (ab->options->n_loads > 1 && loads_report(&loads, ab) < 0)
+        ab->unwritten++;
+    if (end_server_log(ab) < 0 || ab->unwritten > 0)
+        return -EIO;
+    printf("\nreport.html, report.txt, report.json, the .hlog files and server.log are "
+           "in %s\n",
+           ab->options->out_dir);
+    *ret_code = failed ? EXIT_FAILURE : trusted ? EXIT_SUCCESS : EXIT_INVALID;
+    return 0;
+}
+
 static int compare(const struct ab_options *options)
 {
     struct ab ab = { .options = options,
@@ -278,13 +353,10 @@ static int compare(const struct ab_options *options)
         err = ab_probe(&ab);
         ab_progress_end(&ab);
     }
-    if (err == 0) {
-        run_blocks(&ab);
-        err = report(&ab);
-        code = err < 0 ? EXIT_FAILURE : exit_code(&ab);
-    }
+    if (err == 0)
+        err = run_loads(&ab, &code);
     ab_free(&ab);
-    return code;
+    return err < 0 ? EXIT_FAILURE : code;
 }
 
 int ab_main(int argc, char **argv)

@@ -28,9 +28,7 @@
 #include "loadtest/status.h"
 
 enum { AB_WHY_MAX = 512, AB_PATH_MAX = 512 };
-
-/* README rule 15: far enough from saturation that latency is not just the queue. */
-#define AB_SHARE_OF_CAPACITY 0.55
+enum { AB_DIR_MAX = AB_PATH_MAX - 96 };
 
 enum ab_outcome { AB_NOT_RUN, AB_MEASURED, AB_INVALID, AB_FAILED };
 
@@ -62,8 +60,11 @@ struct ab {
     unsigned n_arms;
     unsigned blocks; /* to run */
     unsigned done;   /* of them complete */
+    unsigned load;   /* which of options->loads */
+    double slowest;  /* requests per second of the slowest arm in a closed loop */
     double rate;
-    bool rate_found; /* by the probe */
+    bool rate_found;          /* by the probe */
+    char out_dir[AB_DIR_MAX]; /* of this load */
     uint64_t duration_ns;
     bool pinned;   /* server and generator have a processor each */
     bool realtime; /* and nobody pushes the generator off its own */
@@ -76,6 +77,7 @@ struct ab {
     bool interrupted;
     uint64_t begun_ns;
     uint64_t run_overhead_ns; /* of one cell, beside warm-up and measured time */
+    char load_words[32];      /* before those of the block */
     char progress[96];        /* the words before the time that is left */
     uint64_t expected_end_ns;
 };
@@ -96,6 +98,8 @@ int ab_main(int argc, char **argv);
 
 /* ab_probe.c: 0 or a negative errno after a message. */
 int ab_probe(struct ab *ab);
+/* The rate of this load, if none was given. */
+void ab_choose_rate(struct ab *ab);
 /* ab_run.c: fills the cell and adds it to the arm. */
 void ab_run_cell(struct ab *ab, struct ab_arm *arm, unsigned block);
 struct run_config ab_run_config(const struct ab *ab, const struct target *target);

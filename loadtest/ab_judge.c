@@ -55,7 +55,8 @@ int ab_judge(const struct ab *ab, struct ab_verdicts *ret_verdicts)
                 pair_blocks(ab, &ab->arms[i], ret_verdicts->quantiles[q], mine);
         }
     }
-    int err = verdict_judge(pairs, n, (double)ab->options->margin_percent / 100, flat);
+    int err = verdict_judge(pairs, n, ab->options->n_loads,
+                            (double)ab->options->margin_percent / 100, flat);
     for (size_t k = 0; k < n && err == 0; k++)
         ret_verdicts->verdicts[1 + k / AB_JUDGED][k % AB_JUDGED] = flat[k];
     free(ratios);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/base/num.h"
 #include "server/base/span.h"
 
 #define AT(field) offsetof(struct ab_options, field)
@@ -29,6 +30,8 @@ static const struct arg ab_args[] = {
       "time for everything; with -d it may cost blocks (270s)" },
     { 'R', "rate", ARG_RATE, AT(rate), 0, 100000000, "RATE|auto",
       "requests per second; auto is 55% of what the slowest mode can do (auto)" },
+    { 0, "loads", ARG_TEXT, AT(load_list), 0, 0, "LIST",
+      "measure all at several loads, in percent of what the slowest can do: 30,55,80" },
     { 't', "threads", ARG_COUNT, AT(threads), 1, 256, "N", "generator threads (1)" },
     { 'c', "connections", ARG_COUNT, AT(connections), 1, 1000000, "N",
       "connections (64)" },
@@ -80,9 +83,36 @@ static int make_arms(struct ab_options *options, char *error)
     return err;
 }
 
+/* "30,55,80" */
+static int parse_loads(struct ab_options *options, char *error)
+{
+    struct span rest = span_of(options->load_list), item;
+    bool more = options->load_list != NULL;
+    if (!more) {
+        options->loads[options->n_loads++] = AB_SHARE_OF_CAPACITY;
+        return 0;
+    }
+    while (more) {
+        uint64_t percent;
+        more = span_cut(rest, ',', &item, &rest);
+        if (num_parse_u64(item, 1, 200, &percent) < 0 ||
+            options->n_loads == AB_LOADS_MAX || options->rate > 0) {
+            snprintf(error, ARGS_ERROR_MAX,
+                     "bad value '%.60s' for --loads: it must be 1 to %d percentages "
+                     "from 1 to 200, without a rate (-R)",
+                     options->load_list, AB_LOADS_MAX);
+            return -EINVAL;
+        }
+        options->loads[options->n_loads++] = (double)percent / 100;
+    }
+    return 0;
+}
+
 static int check_together(struct ab_options *options, char *error)
 {
     int err = make_arms(options, error);
+    if (err == 0)
+        err = parse_loads(options, error);
     if (err < 0)
         return err;
     if (options->operands.n > 1 ||

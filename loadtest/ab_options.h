@@ -6,11 +6,18 @@
 #include "loadtest/ab_arms.h"
 #include "loadtest/args.h"
 
+enum { AB_LOADS_MAX = 8 };
+/* README rule 15: far enough from saturation that latency is not just the queue. */
+#define AB_SHARE_OF_CAPACITY 0.55
+
 struct ab_options {
     const char *modes;     /* as given; NULL: all, unless there is --arm */
     struct arg_list specs; /* of --arm */
     struct ab_arm_name arms[AB_ARMS_MAX];
-    unsigned n_arms; /* the first is the control */
+    unsigned n_arms;            /* the first is the control */
+    const char *load_list;      /* as given */
+    double loads[AB_LOADS_MAX]; /* shares of the capacity of the slowest arm */
+    unsigned n_loads;
     uint64_t blocks;
     uint64_t duration_ns; /* of one block; 0: what --total leaves */
     uint64_t warmup_ns;

@@ -105,17 +105,20 @@ static struct ab_arm *same_mode_before(struct ab *ab, unsigned i)
     return NULL;
 }
 
-static void choose_rate(struct ab *ab)
+static void find_slowest(struct ab *ab)
 {
-    double slowest = 0;
-    if (ab->rate > 0)
-        return;
     for (unsigned i = 0; i < ab->n_arms; i++) {
         double capacity = ab->arms[i].usable ? ab->arms[i].capacity : 0;
-        if (capacity > 0 && (slowest == 0 || capacity < slowest))
-            slowest = capacity;
+        if (capacity > 0 && (ab->slowest == 0 || capacity < ab->slowest))
+            ab->slowest = capacity;
     }
-    ab->rate = slowest * AB_SHARE_OF_CAPACITY;
+}
+
+void ab_choose_rate(struct ab *ab)
+{
+    if (ab->options->rate > 0)
+        return;
+    ab->rate = ab->slowest * ab->options->loads[ab->load];
     ab->rate_found = true;
 }
 
@@ -125,6 +128,7 @@ static int choose_lengths(struct ab *ab, unsigned usable)
     const struct ab_options *options = ab->options;
     uint64_t spent = clock_ns() - ab->begun_ns + RESERVE_NS;
     uint64_t left = options->total_ns > spent ? options->total_ns - spent : 0;
+    left /= options->n_loads;
     uint64_t fixed = ab->run_overhead_ns + options->warmup_ns;
     ab->blocks = (unsigned)options->blocks;
     ab->duration_ns = options->duration_ns;
@@ -144,7 +148,7 @@ static int choose_lengths(struct ab *ab, unsigned usable)
                 (unsigned long long)(left / CLOCK_NS_PER_S));
         return -ETIME;
     }
-    ab->expected_end_ns = clock_ns() + ab->blocks * block_ns;
+    ab->expected_end_ns = clock_ns() + options->n_loads * ab->blocks * block_ns;
     return 0;
 }
 
@@ -170,6 +174,7 @@ int ab_probe(struct ab *ab)
         return -EINTR;
     if (usable == 0)
         return -ENODEV;
-    choose_rate(ab);
+    find_slowest(ab);
+    ab_choose_rate(ab);
     return choose_lengths(ab, usable);
 }

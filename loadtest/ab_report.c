@@ -48,7 +48,7 @@ static void print_plan(FILE *out, const struct ab *ab)
             (unsigned long long)ab->options->seed);
     if (ab->rate_found)
         fprintf(out, ", %.0f%% of what the slowest %s answers in a closed loop",
-                100 * AB_SHARE_OF_CAPACITY, ab_word(ab));
+                100 * ab->options->loads[ab->load], ab_word(ab));
     fprintf(out, ", %llu connections, %llu thread%s\n",
             (unsigned long long)ab->options->connections,
             (unsigned long long)ab->options->threads,
@@ -205,9 +205,11 @@ static void print_verdicts(FILE *out, const struct ab *ab,
         return;
     fprintf(out,
             "\nVerdicts: latency as a multiple of that of %s, paired by block; 95%% "
-            "interval;\nsign-flip p after Holm's correction; equivalent means within "
+            "interval;\nsign-flip p after Holm's correction%s; equivalent means within "
             "%llu%%\n",
-            ab->arms[0].name->label, (unsigned long long)ab->options->margin_percent);
+            ab->arms[0].name->label,
+            ab->options->n_loads > 1 ? ", and for the number of loads" : "",
+            (unsigned long long)ab->options->margin_percent);
     for (unsigned i = 1; i < ab->n_arms; i++) {
         for (unsigned q = 0; q < AB_JUDGED; q++)
             print_verdict(out, ab, &ab->arms[i], verdicts->quantiles[q],

@@ -325,8 +325,8 @@ static int measure(struct cell_run *run, struct ab_arm *arm, unsigned block,
 static void hlog_path(char path[AB_PATH_MAX], const struct ab *ab,
                       const struct ab_arm *arm, unsigned block)
 {
-    snprintf(path, AB_PATH_MAX, "%s/%s-%03u.hlog", ab->options->out_dir,
-             arm->name->label, block + 1);
+    snprintf(path, AB_PATH_MAX, "%s/%s-%03u.hlog", ab->out_dir, arm->name->label,
+             block + 1);
 }
 
 /* What was measured is in the report all the same: the cell has not failed, only the

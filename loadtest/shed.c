@@ -18,7 +18,8 @@
 #include "server/base/clock.h"
 #include "server/base/fd.h"
 
-enum { ARGS_MAX = 64 };
+/* The name, -m, -l, -o admin, -c, and the end. */
+enum { ARGS_MAX = 64, PLACES_ALWAYS = 10 };
 #define LOOK_NS (10 * CLOCK_NS_PER_MS)
 
 static const char ready_word[] = "ready ", shell[] = "/bin/sh";
@@ -165,17 +166,18 @@ static int make_command_args(struct shed *shed, const struct shed_config *config
 /* Fills argv, which has ARGS_MAX places; the strings stay where they are. */
 static int make_args(const struct shed_config *config, char **argv)
 {
-    const char *fixed[] = { config->program, "-l", "127.0.0.1:0", "-o",
-                            "admin=127.0.0.1:0" };
+    static const char *const always[] = { "-l", "127.0.0.1:0", "-o",
+                                          "admin=127.0.0.1:0" };
     size_t n = 0;
-    if (sizeof fixed / sizeof fixed[0] + 2 * config->n_overrides + 5 > ARGS_MAX)
+    if (PLACES_ALWAYS + 2 * config->n_overrides > ARGS_MAX)
         return -E2BIG;
-    for (; n < sizeof fixed / sizeof fixed[0]; n++)
-        argv[n] = strdup(fixed[n]);
+    argv[n++] = strdup(config->program);
     if (config->mode[0] != '\0') {
         argv[n++] = strdup("-m");
         argv[n++] = strdup(config->mode);
     }
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+        argv[n++] = strdup(always[i]);
     if (config->config_path != NULL) {
         argv[n++] = strdup("-c");
         argv[n++] = strdup(config->config_path);

@@ -49,8 +49,8 @@ static void decide(struct verdict *verdict, const struct verdict_pairs *pairs,
     }
 }
 
-int verdict_judge(const struct verdict_pairs *pairs, size_t n, double margin,
-                  struct verdict *ret_verdicts)
+int verdict_judge(const struct verdict_pairs *pairs, size_t n, unsigned families,
+                  double margin, struct verdict *ret_verdicts)
 {
     double *p = calloc(n > 0 ? n : 1, sizeof *p);
     size_t family = 0;
@@ -65,8 +65,8 @@ int verdict_judge(const struct verdict_pairs *pairs, size_t n, double margin,
         err = stats_holm(p, p, family);
     for (size_t i = 0, k = 0; i < n && err == 0; i++) {
         if (ret_verdicts[i].kind != VERDICT_NO_DATA)
-            ret_verdicts[i].p = p[k++];
-        decide(&ret_verdicts[i], &pairs[i], family, margin);
+            ret_verdicts[i].p = fmin(1, p[k++] * families);
+        decide(&ret_verdicts[i], &pairs[i], family * families, margin);
     }
     free(p);
     return err;

@@ -28,9 +28,10 @@ struct verdict_pairs {
     size_t n;
 };
 
-/* One family: the correction is over all `n` comparisons. `margin` is a ratio: 0.1 for
- * "within 10 %". 0 or -ENOMEM. */
-int verdict_judge(const struct verdict_pairs *pairs, size_t n, double margin,
-                  struct verdict *ret_verdicts);
+/* The correction is Holm's over all `n` comparisons, and Bonferroni's over `families`
+ * of them that are judged one after the other (1: there is only this one). `margin` is
+ * a ratio: 0.1 for "within 10 %". 0 or -ENOMEM. */
+int verdict_judge(const struct verdict_pairs *pairs, size_t n, unsigned families,
+                  double margin, struct verdict *ret_verdicts);
 
 #endif

@@ -296,6 +296,53 @@ def ab_runs_every_mode_in_every_block_and_leaves_its_files():
 
 
 @test
+def ab_compares_configurations_commands_and_urls():
+    with folder() as out, stand_in() as (address, _):
+        _, text, _ = cowload(
+            "ab", "--arm", "quick=-m fast -o a=b", "--arm", f"there=http://{address}/own",
+            "--arm", f"known=run {COWLOAD} serve -p {{port}} --delay 20ms", "--blocks", 2,
+            "-d", "300ms", "-R", 200, "-c", 16, "--server", STAND_IN,
+            "--out", out, "/path", codes=MEASURED)
+        report = json.loads((out / "report.json").read_text())
+        check("known-002.hlog" in [p.name for p in out.iterdir()], "a log for each")
+    arms = {arm["arm"]: arm for arm in report["arms"]}
+    check_equal(list(arms), ["quick", "there", "known"], "arms")
+    check_equal(arms["quick"]["is"], "cowshed", "the first is")
+    check(arms["there"]["is"].startswith("http://"), arms["there"]["is"])
+    check(arms["quick"]["cost"] is not None, "cowshed tells its cost")
+    check(arms["there"]["cost"] is None and arms["known"]["cost"] is None, "others do not")
+    check(all(arm["counts"]["ok"] > 50 for arm in arms.values()), "all have answered")
+    check(arms["known"]["latency"]["min_ns"] > 20e6, "its delay is seen")
+    check(arms["there"]["latency"]["min_ns"] < 20e6, "the other's is not")
+    check("slowest arm" in text or "every arm once" in text, text)
+
+
+@test
+def ab_says_why_a_command_or_a_url_cannot_be_measured():
+    with folder() as out:
+        _, _, err = cowload("ab", "--arm", "dead=run sh -c 'echo gone >&2; exit 3' {port}",
+                            "--arm", "nobody=http://127.0.0.1:1/", "-b", 1, "-d", "200ms",
+                            "--out", out, codes=(1,))
+    check("arm dead cannot be measured: " in err and "it said: gone" in err, err)
+    check("arm nobody cannot be measured: " in err and "Connection refused" in err, err)
+
+
+@test
+def ab_compares_at_several_loads():
+    with folder() as out:
+        _, text, _ = cowload("ab", "--modes", "fast,slow", "--blocks", 1, "-d", "300ms", "-c", 4,
+                             "--loads", "20,40", "--server", STAND_IN, "--out", out,
+                             codes=MEASURED)
+        reports = [json.loads((out / f"load-{n}" / "report.json").read_text()) for n in (20, 40)]
+        table = (out / "loads.txt").read_text()
+    check(abs(reports[1]["rate_per_s"] / reports[0]["rate_per_s"] - 2) < 0.01, "twice the rate")
+    check(table in text and "20%" in table and "40%" in table, text)
+    for report in reports:
+        check_equal([b["outcome"] != "not_run" for a in report["arms"] for b in a["blocks"]],
+                    [True, True], "every arm at every load")
+
+
+@test
 def ab_finds_a_rate_and_fits_into_the_time_it_is_given():
     with folder() as out:
         _, text, _ = cowload("ab", "--modes", "fast,slow", "--total", "20s", "--warmup", "0",

@@ -175,7 +175,11 @@ static void wrong_arguments_of_ab_are_named(void **state)
         const char *line, *words;
     } cases[] = {
         { "ab --modes naive,,arena", "'naive,,arena' for --modes" },
-        { "ab --modes a,b,c,d,e,f,g,h,i,j,k,l,m", "1 to 12 names" },
+        { "ab --modes a,b,c,d,e,f,g,h,i,j,k,l,m", "at most 12 arms" },
+        { "ab --arm x=-w", "'x=-w' for --arm: a value is missing" },
+        { "ab --loads 30,0", "'30,0' for --loads: it must be 1 to 8 percentages" },
+        { "ab --loads 1,2,3,4,5,6,7,8,9", "1 to 8 percentages" },
+        { "ab --loads 30 -R 100", "without a rate (-R)" },
         { "ab --blocks 0", "'0' for --blocks" },
         { "ab index.html", "a path that begins with /" },
         { "ab /a /b", "at most one operand" },

@@ -148,7 +148,7 @@ static void more_blocks_are_needed_for_smaller_effects(void **state)
 static enum verdict_kind judge(const double *ratios, size_t n, struct verdict *verdict)
 {
     struct verdict_pairs pairs = { ratios, n };
-    check_int(verdict_judge(&pairs, 1, 0.1, verdict), 0);
+    check_int(verdict_judge(&pairs, 1, 1, 0.1, verdict), 0);
     return verdict->kind;
 }
 
@@ -189,14 +189,72 @@ static void a_family_of_comparisons_needs_stronger_evidence(void **state)
     struct verdict verdicts[10];
     for (size_t i = 0; i < 10; i++)
         pairs[i] = (struct verdict_pairs){ i == 0 ? strong : noise, 6 };
-    check_int(verdict_judge(pairs, 10, 0.1, verdicts), 0);
+    check_int(verdict_judge(pairs, 10, 1, 0.1, verdicts), 0);
     check_int(verdicts[0].kind, VERDICT_INCONCLUSIVE);
     check_near(verdicts[0].p, 10 * 2.0 / 64, 1e-12);
     check_true(verdicts[0].more >= 3, "nine blocks reach 2/512");
     for (size_t i = 1; i < 10; i++) /* those without data are not of the family */
         pairs[i].n = 0;
-    check_int(verdict_judge(pairs, 10, 0.1, verdicts), 0);
+    check_int(verdict_judge(pairs, 10, 1, 0.1, verdicts), 0);
     check_int(verdicts[0].kind, VERDICT_FASTER);
+    /* nor when it is one family of ten */
+    check_int(verdict_judge(pairs, 10, 10, 0.1, verdicts), 0);
+    check_int(verdicts[0].kind, VERDICT_INCONCLUSIVE);
+    check_near(verdicts[0].p, 10 * 2.0 / 64, 1e-12);
+}
+
+/* The noise of a percentile between two starts: mostly calm, now and then far off. */
+static double noise(struct prng *prng, double deviation)
+{
+    double x = deviation * prng_normal(prng);
+    return prng_below(prng, 10) == 0 ? 4 * x : x;
+}
+
+enum { COMPARISONS = 2000, BLOCKS = 9 };
+
+/* How many of so many comparisons end with each word, when `effect` is the truth. */
+static void compare_often(double effect, double deviation, unsigned *ret_words)
+{
+    struct prng prng;
+    prng_seed(&prng, 20);
+    memset(ret_words, 0, (VERDICT_NO_DATA + 1) * sizeof *ret_words);
+    for (unsigned i = 0; i < COMPARISONS; i++) {
+        double x[BLOCKS];
+        struct verdict verdict;
+        for (unsigned b = 0; b < BLOCKS; b++)
+            x[b] = effect + noise(&prng, deviation);
+        ret_words[judge(x, BLOCKS, &verdict)]++;
+    }
+}
+
+/* Five in a hundred are what is admitted; the share of 2000 may be off by 1.5 more. */
+static void equal_arms_are_told_apart_no_more_often_than_is_admitted(void **state)
+{
+    (void)state;
+    unsigned words[VERDICT_NO_DATA + 1];
+    for (double deviation = 0.02; deviation < 1; deviation *= 2) {
+        compare_often(0, deviation, words);
+        unsigned claims = words[VERDICT_FASTER] + words[VERDICT_SLOWER];
+        check_true(claims <= COMPARISONS * 65 / 1000, "%u claims with noise %.2f",
+                   claims, deviation);
+    }
+    compare_often(0, 0.02, words);
+    check_true(words[VERDICT_EQUIVALENT] >= COMPARISONS * 9 / 10,
+               "%u are found equivalent", words[VERDICT_EQUIVALENT]);
+}
+
+static void a_fifth_more_is_found(void **state)
+{
+    (void)state;
+    unsigned words[VERDICT_NO_DATA + 1];
+    compare_often(log(1.2), 0.08, words);
+    check_true(words[VERDICT_SLOWER] >= COMPARISONS * 8 / 10, "%u of %u",
+               words[VERDICT_SLOWER], (unsigned)COMPARISONS);
+    check_uint(words[VERDICT_FASTER], 0);
+    check_true(words[VERDICT_EQUIVALENT] <= COMPARISONS / 100, "%u called equal",
+               words[VERDICT_EQUIVALENT]);
+    compare_often(log(1 / 1.2), 0.08, words);
+    check_true(words[VERDICT_FASTER] >= COMPARISONS * 8 / 10);
 }
 
 TEST_MAIN(test(sign_flips_of_few_blocks_are_counted_exactly),
@@ -207,4 +265,6 @@ TEST_MAIN(test(sign_flips_of_few_blocks_are_counted_exactly),
           test(the_normal_quantile_inverts_the_law),
           test(more_blocks_are_needed_for_smaller_effects),
           test(verdicts_say_no_more_than_the_blocks),
-          test(a_family_of_comparisons_needs_stronger_evidence))
+          test(a_family_of_comparisons_needs_stronger_evidence),
+          test(equal_arms_are_told_apart_no_more_often_than_is_admitted),
+          test(a_fifth_more_is_found))
