@@ -19,7 +19,7 @@ struct known_config {
     uint64_t delay_ns, slow_ns;
     unsigned every; /* 0: none is slow */
     uint64_t gap_ns;
-    unsigned port; /* 0: a free one */
+    unsigned port;         /* 0: a free one */
     const cpu_set_t *cpus; /* NULL: anywhere */
     bool realtime;         /* SCHED_FIFO, if it may */
 };
