@@ -59,6 +59,10 @@ enum opt_thp { THP_UNSET, THP_VALUES(ENUM_CONSTANT) };
 #define FALLBACK_VALUES(V) V(FALLBACK_NONE, "none") V(FALLBACK_THREADS, "threads")
 enum opt_fallback { FALLBACK_UNSET, FALLBACK_VALUES(ENUM_CONSTANT) };
 
+#define FILTER_VALUES(V) V(FILTER_OFF, "off") V(FILTER_ERRNO, "errno") \
+    V(FILTER_KILL, "kill")
+enum opt_filter { FILTER_UNSET, FILTER_VALUES(ENUM_CONSTANT) };
+
 /* ENUMS(E): all of them, as E(name, NAME_VALUES). */
 #define ENUMS(E) \
     E(mode, MODE_VALUES) \
@@ -74,6 +78,7 @@ enum opt_fallback { FALLBACK_UNSET, FALLBACK_VALUES(ENUM_CONSTANT) };
     E(reuse, REUSE_VALUES) \
     E(schedule, SCHEDULE_VALUES) \
     E(thp, THP_VALUES) \
-    E(fallback, FALLBACK_VALUES)
+    E(fallback, FALLBACK_VALUES) \
+    E(filter, FILTER_VALUES)
 
 #endif

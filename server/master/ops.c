@@ -166,6 +166,8 @@ unsigned send_to_workers(struct master *m, enum message_kind kind, uint64_t numb
                          const char *text, uint32_t text_len, struct roll *roll)
 {
     uint64_t arg[3] = { number };
+    int fd = kind == MESSAGE_REOPEN ? m->spawn.access_log_fd
+                                    : -1; /* workers may open none */
     unsigned told = 0;
 
     for (unsigned i = 0; i < SEATS_MAX; i++) {
@@ -178,7 +180,7 @@ unsigned send_to_workers(struct master *m, enum message_kind kind, uint64_t numb
         told++;
         rc = inst->channel.fd < 0
                  ? -EPIPE
-                 : channel_send(&inst->channel, kind, arg, text, text_len, -1);
+                 : channel_send(&inst->channel, kind, arg, text, text_len, fd);
         if (rc < 0 && rc != -EPIPE)
             log_warn_errno(rc, "could not send %s to slot %u", message_name(kind),
                            inst->slot);

@@ -195,15 +195,31 @@ static struct worker_env make_env(const struct spawn *sp, int channel_fd)
     };
 }
 
+/* A child that cannot lose the rights that it was to lose must not serve. */
+static void lose_rights(const struct spawn *sp, enum confine_role role)
+{
+    const struct confine c = { sp->options, &sp->identity, role, sp->access_log_fd };
+    int rc = confine(&c);
+
+    if (rc < 0) {
+        log_err("could not become user '%s', group '%s': %s", sp->options->user,
+                sp->options->group, log_errno_text(rc));
+        _exit(EXIT_OS_ERROR);
+    }
+}
+
 /* What every child does first; of the descriptors it keeps what it is for. */
 static void become(struct spawn *sp, const char *role, int slot, int channel_fd,
                    int extra_fd)
 {
+    bool is_admin = extra_fd >= 0;
+
     wake_when_orphaned(sp);
     take_signals();
     log_set_role(role, slot);
     own_heap(sp);
     close_descriptors(sp, channel_fd, extra_fd);
+    lose_rights(sp, is_admin ? CONFINE_ADMIN : CONFINE_WORKER);
 }
 
 static _Noreturn void be_worker(struct spawn *sp, const struct instance *inst,

@@ -6,7 +6,8 @@
  * told. Child, in this order: woken when the master dies, signals as a worker wants
  * them (driven by its channel, not by signals), the heap made its own, every descriptor
  * closed but an allow-list (the epoll of the master among them: it is never touched,
- * since both would share it), title, pretouch, then its role. It leaves by _exit().
+ * since both would share it), confined (confine.h), title, pretouch, then its role. It
+ * leaves by _exit().
  */
 #ifndef COWSHED_MASTER_SPAWN_H
 #define COWSHED_MASTER_SPAWN_H
@@ -14,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "server/master/confine.h"
 #include "server/shared/worker_env.h"
 
 struct child;
@@ -39,6 +41,7 @@ struct spawn {
     int access_log_fd;   /* -1: off */
     pid_t (*fork)(void); /* fork(); a test's own */
     pid_t parent;        /* the process of the last fork */
+    struct identity identity;
 };
 
 /* All: 0, the pid and the master's end of a new channel; or a negative errno. */

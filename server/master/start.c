@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/base/check.h"
 #include "server/base/clock.h"
 #include "server/base/fd.h"
 #include "server/base/log.h"
@@ -54,6 +56,19 @@ static bool is_file_name(const char *text)
            strcmp(text, "..") != 0 && strlen(text) <= NAME_MAX;
 }
 
+static int check_identity(const struct options *o, struct option_error *ret_error)
+{
+    struct identity identity;
+    const char *name = NULL;
+    int rc = identity_find(o, &identity, &name);
+
+    if (rc == 0)
+        return 0;
+    return complain(o, ret_error, name, name[0] == 'u' ? o->user : o->group,
+                    rc == -EPERM ? "only root can start workers as somebody else"
+                                 : "there is no such name");
+}
+
 int master_check(const struct options *o, struct option_error *ret_error)
 {
     struct address address;
@@ -64,8 +79,9 @@ int master_check(const struct options *o, struct option_error *ret_error)
         return complain(o, ret_error, "listen", o->listen, why);
     if (!is_off(o->admin) && address_parse(o->admin, &address, &why) < 0)
         return complain(o, ret_error, "admin", o->admin, why);
-    if (o->origin != ORIGIN_FILE)
-        return 0;
+    rc = check_identity(o, ret_error);
+    if (rc < 0 || o->origin != ORIGIN_FILE)
+        return rc;
     if (!is_file_name(o->index))
         return complain(o, ret_error, "index", o->index,
                         "it is not the name of a file; allowed: a name without '/'");
@@ -73,14 +89,38 @@ int master_check(const struct options *o, struct option_error *ret_error)
     return rc < 0 ? complain(o, ret_error, "root", o->root, log_errno_text(rc)) : 0;
 }
 
+/* Standard output through a description of our own, if it is a pipe or a terminal: the
+ * flag below would be seen by everybody who shares the one that we were given. */
+static int open_stdout(void)
+{
+    struct stat st;
+    int fd = -1;
+
+    if (fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)))
+        fd = open("/proc/self/fd/1",
+                  O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* A pipe must not block: a worker that may not open it again has this description. */
+static int open_log_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+        fd_set_nonblock(fd);
+    return fd;
+}
+
 int open_access_log(const char *path, int *ret_fd)
 {
     int fd = -1;
 
     if (strcmp(path, "-") == 0)
-        fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        fd = open_stdout();
     else if (!is_off(path))
-        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+        fd = open_log_file(path);
     if (fd < 0 && !is_off(path))
         return -errno;
     *ret_fd = fd;
@@ -213,6 +253,7 @@ int start_master(struct master *m, const struct master_config *config)
 {
     const struct options *o = config->options;
     struct option_error error;
+    const char *name;
     int rc;
 
     *m = (struct master){ .magic = MASTER_MAGIC,
@@ -230,6 +271,9 @@ int start_master(struct master *m, const struct master_config *config)
         log_fatal("%s", error.text);
         return EXIT_CONFIG;
     }
+    rc = identity_find(o, &m->spawn.identity, &name); /* checked above */
+    CHECK(rc == 0);
+    confine_probe(o, &m->spawn.identity);
     raise_limits();
     rc = open_files(m, o);
     if (rc == 0)

@@ -167,20 +167,21 @@ int access_log_open(struct access_log *log, int fd)
     return 0;
 }
 
-int access_log_reopen(struct access_log *log, const char *path, uint64_t *dropped)
+int access_log_reopen(struct access_log *log, int fd, uint64_t *dropped)
 {
     struct stat st;
-    int fd;
+    int own;
 
     access_log_flush(log, dropped);
-    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-              0644);
-    if (fd < 0)
+    if (fstat(fd, &st) < 0)
         return -errno;
-    log->is_pipe = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
+    own = own_description(fd, !S_ISREG(st.st_mode));
+    if (own < 0)
+        return own;
+    log->is_pipe = !S_ISREG(st.st_mode);
     log->torn = false;
     fd_close(&log->fd);
-    log->fd = fd;
+    log->fd = own;
     return 0;
 }
 

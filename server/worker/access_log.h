@@ -46,9 +46,9 @@ struct access_line {
 /* Makes a description of its own for fd (-1: the log is off); the caller's fd stays the
  * caller's. 0 or a negative errno. */
 int access_log_open(struct access_log *, int fd);
-/* Opens the file again by its path, for rotation; lines not yet written go to the old
- * one. On failure the old file stays in use. */
-int access_log_reopen(struct access_log *, const char *path, uint64_t *dropped);
+/* The same, for rotation: the master has opened the file, which a worker may not. Lines
+ * not yet written go to the old one. On failure the old file stays in use. */
+int access_log_reopen(struct access_log *, int fd, uint64_t *dropped);
 void access_log_close(struct access_log *); /* drops what was not flushed */
 
 static inline bool access_log_is_on(const struct access_log *log)

@@ -75,13 +75,13 @@ static void purge(struct worker *w, const struct message *m)
     control_send(&w->control, MESSAGE_PURGED, m->arg[0], 0);
 }
 
-static void reopen(struct worker *w)
+static void reopen(struct worker *w, int fd)
 {
     uint64_t dropped = 0;
     int rc = 0;
 
     if (access_log_is_on(&w->log) && strcmp(w->options->access_log, "-") != 0)
-        rc = access_log_reopen(&w->log, w->options->access_log, &dropped);
+        rc = access_log_reopen(&w->log, fd, &dropped);
     worker_log_dropped(w, dropped);
     if (rc < 0)
         log_warn_errno(rc, "could not reopen the access log '%s'",
@@ -119,7 +119,7 @@ static void act(struct worker *w, const struct message *m, int *fd)
         control_send(&w->control, MESSAGE_COLLECTED, m->arg[0], 0);
         return;
     case MESSAGE_REOPEN:
-        reopen(w);
+        reopen(w, *fd);
         return;
     case MESSAGE_HOST:
         host(w, m, fd);
