@@ -39,6 +39,7 @@ struct acceptor {
         room; /* a connection was taken or has ended, or it is time to stop */
     pthread_cond_t ended; /* a thread has ended */
     bool stopping;
+    bool starved; /* the last accept4() found no descriptor or memory */
     struct log_limit failures, full; /* lines about them */
     unsigned open;                   /* taken and not closed */
     unsigned accepting;              /* threads inside accept4() */
@@ -134,6 +135,7 @@ static bool handle_error(struct acceptor *a, int listener, int err)
         return true;
     if (err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM) {
         tell_failure(a, err);
+        a->starved = true;
         wait_ms(&a->room, &a->lock, BACK_OFF_MS);
         return true;
     }
@@ -185,9 +187,10 @@ static void *run_thread(void *arg)
         int err = errno;
         pthread_mutex_lock(&a->lock);
         a->accepting--;
-        if (got.fd >= 0)
+        if (got.fd >= 0) {
+            a->starved = false;
             deliver(a, &got);
-        else if (!a->stopping)
+        } else if (!a->stopping)
             go_on = handle_error(a, t->listener, err);
     }
     t->ended = true;
@@ -302,6 +305,16 @@ void acceptor_closed(struct acceptor *a)
     a->open--;
     pthread_cond_broadcast(&a->room); /* costs nothing when nobody waits */
     pthread_mutex_unlock(&a->lock);
+}
+
+bool acceptor_is_full(struct acceptor *a)
+{
+    bool full;
+
+    pthread_mutex_lock(&a->lock);
+    full = a->starved || a->open >= a->limit;
+    pthread_mutex_unlock(&a->lock);
+    return full;
 }
 
 void acceptor_stop(struct acceptor *a)

@@ -50,6 +50,9 @@ int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
 unsigned acceptor_take(struct acceptor *, struct accepted *ret, unsigned max);
 /* One connection has ended: there is room for another. */
 void acceptor_closed(struct acceptor *);
+/* It takes no connection now although there may be some: its limit is reached, or there
+ * is no descriptor for it. */
+bool acceptor_is_full(struct acceptor *);
 /* Ends all threads and waits for them: by a signal that makes accept4() fail with
  * EINTR, sent again until each has acknowledged, since one that comes just before the
  * call is lost. Then the duplicates of the listeners are closed. */

@@ -3,6 +3,7 @@
 #include "server/worker/answered.h"
 
 #include "server/base/check.h"
+#include "server/conf/options.h"
 #include "server/worker/acceptor.h"
 #include "server/worker/io.h"
 #include "server/worker/worker_priv.h"
@@ -75,11 +76,24 @@ static enum conn_next next_request(struct worker *w, struct conn *c)
     return CONN_MORE;
 }
 
+static bool takes_too_slowly(const struct worker *w, const struct conn *c)
+{
+    const struct pace *pace = &c->intake->pace;
+
+    return pace_is_slow(pace, (int64_t)pace->bytes, w->now_ns,
+                        w->deadlines.timeout_ns[DEADLINE_SEND],
+                        (uint64_t)w->options->rate_min);
+}
+
 enum conn_next answered(struct conn *c, enum sent sent)
 {
     struct worker *w = c->worker;
 
     CHECK(c->state == CONN_SEND);
+    if (sent == SENT_PART && takes_too_slowly(w, c)) {
+        count(w->seat, COUNTER_too_slow, 1);
+        sent = SENT_FAILED;
+    }
     if (sent == SENT_PART) {
         deadline_set(&w->deadlines, &c->deadline, DEADLINE_SEND, w->now_ns);
         conn_want_write(c, true);

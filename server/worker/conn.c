@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "server/base/check.h"
+#include "server/base/log.h"
 #include "server/conf/options.h"
 #include "server/worker/io.h"
 #include "server/worker/routes.h"
@@ -84,14 +85,37 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     conn_run(c);
 }
 
-struct conn *conn_new(struct worker *w, int fd, const struct peer *peer)
+static bool count_client(struct worker *w, const struct peer *peer, uint64_t *ret_id)
 {
-    struct conn *c = malloc(sizeof *c);
-    const int on = 1;
+    int rc = clients_enter(&w->clients, peer, ret_id);
+    char name[INET6_ADDRSTRLEN], more[LOG_LEFT_OUT_MAX];
+    uint64_t left_out;
 
-    if (c == NULL) {
+    if (rc == 0)
+        return true;
+    count(w->seat, COUNTER_refused, 1);
+    if (log_limit_pass(&w->clients_told, w->now_ns, &left_out))
+        log_warn("refused a connection of client %s: %s%s", client_name(name, peer),
+                 rc == -EDQUOT ? "it has all that `client_connections` allows"
+                               : "no memory to count it",
+                 log_left_out(more, left_out));
+    return false;
+}
+
+struct conn *conn_alloc(void)
+{
+    return malloc(sizeof(struct conn));
+}
+
+bool conn_init(struct conn *c, struct worker *w, int fd, const struct peer *peer)
+{
+    const int on = 1;
+    uint64_t client;
+
+    if (!count_client(w, peer, &client)) {
+        free(c);
         close(fd);
-        return NULL;
+        return false;
     }
     memset(c, 0, sizeof *c);
     c->magic = CONN_MAGIC;
@@ -101,6 +125,7 @@ struct conn *conn_new(struct worker *w, int fd, const struct peer *peer)
     c->state = CONN_READ_HEAD;
     c->readable = true; /* bytes often come with the connection */
     c->peer = *peer;
+    c->client = client;
     list_init(&c->in_ready);
     list_init(&c->in_fetch);
     deadline_init(&c->deadline);
@@ -113,7 +138,7 @@ struct conn *conn_new(struct worker *w, int fd, const struct peer *peer)
     w->conn_count++;
     count(w->seat, COUNTER_accepted, 1);
     count_set(w->seat, COUNTER_connections, w->conn_count);
-    return c;
+    return true;
 }
 
 void conn_free(struct conn *c)
@@ -125,6 +150,7 @@ void conn_free(struct conn *c)
     CHECK_MAGIC(c, CONN_MAGIC);
     w = c->worker;
     list_remove(&c->in_worker);
+    clients_leave(&w->clients, c->client);
     w->conn_count--;
     count(w->seat, COUNTER_closed, 1);
     count_set(w->seat, COUNTER_connections, w->conn_count);
@@ -182,6 +208,8 @@ static void go_on(struct conn *c, enum conn_next next)
         conn_free(c);
     else if (next == CONN_MORE)
         list_push_back(&c->worker->ready, &c->in_ready);
+    else if (next == CONN_HUNGRY)
+        list_push_back(&c->worker->hungry, &c->in_ready);
 }
 
 void conn_run(struct conn *c)
@@ -206,6 +234,48 @@ static bool has_unread_request(const struct conn *c)
            recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+/* To close now would reset it, unanswered. False: there is none. */
+static bool run_unread_request(struct conn *c, enum deadline_kind kind)
+{
+    if (!has_unread_request(c))
+        return false;
+    deadline_set(&c->worker->deadlines, &c->deadline, kind, c->worker->now_ns);
+    c->readable = true;
+    conn_run(c);
+    return true;
+}
+
+bool conn_shed(struct conn *c)
+{
+    CHECK_MAGIC(c, CONN_MAGIC);
+    if (c->state != CONN_READ_HEAD || list_linked(&c->in_ready)) {
+        deadline_set(&c->worker->deadlines, &c->deadline, c->deadline.kind,
+                     c->worker->now_ns);
+        return false; /* out of steps, with a request in hand */
+    }
+    if (run_unread_request(c, c->deadline.kind))
+        return false;
+    conn_free(c);
+    return true;
+}
+
+enum takes { TAKES_NOTHING, TAKES_TOO_LITTLE, TAKES_ENOUGH };
+
+/* The socket had no room for a while; the client may be at work on what is in it. */
+static enum takes what_it_takes(struct conn *c)
+{
+    const struct worker *w = c->worker;
+    struct pace *pace = &c->intake->pace;
+
+    if (c->state != CONN_SEND || !pace_takes_more(pace, c->fd))
+        return TAKES_NOTHING;
+    return pace_is_slow(pace, pace->taken, w->now_ns,
+                        w->deadlines.timeout_ns[DEADLINE_SEND],
+                        (uint64_t)w->options->rate_min)
+               ? TAKES_TOO_LITTLE
+               : TAKES_ENOUGH;
+}
+
 void conn_expire(struct conn *c)
 {
     struct worker *w = c->worker;
@@ -213,14 +283,15 @@ void conn_expire(struct conn *c)
 
     CHECK_MAGIC(c, CONN_MAGIC);
     deadline_clear(&c->deadline);
-    if (has_unread_request(c)) { /* to close now would reset it, unanswered */
+    if (run_unread_request(c, kind))
+        return;
+    enum takes takes = kind == DEADLINE_SEND ? what_it_takes(c) : TAKES_NOTHING;
+    if (takes == TAKES_ENOUGH) {
         deadline_set(&w->deadlines, &c->deadline, kind, w->now_ns);
-        c->readable = true;
-        conn_run(c);
         return;
     }
     if (kind != DEADLINE_KEEPALIVE && kind != DEADLINE_QUIET)
-        count(w->seat, COUNTER_timeouts, 1);
+        count(w->seat, takes == TAKES_NOTHING ? COUNTER_timeouts : COUNTER_too_slow, 1);
     if ((kind == DEADLINE_HEAD || kind == DEADLINE_BODY) && c->intake != NULL &&
         (c->state == CONN_READ_HEAD || c->state == CONN_READ_BODY)) {
         list_remove(&c->in_ready);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* conn.h - one client connection, from accept to close.
  *
- *   1 made     conn_new()    has a descriptor; in worker->conns, counted
+ *   1 made     conn_init()   has a descriptor; in worker->conns, counted
  *   2 running  conn_run()    state by state (the table below), from one event to the
  * next 3 gone     conn_free()   out of every list, counted, memory released; from any
  * state
@@ -44,9 +44,9 @@ struct io;
 enum conn_state { CONN_STATES(CONN_CONSTANT) CONN_STATE_N };
 #undef CONN_CONSTANT
 
-/* What a state function says: go on with the next state, wait for an event, or it is
- * over. */
-enum conn_next { CONN_MORE, CONN_PAUSE, CONN_DONE };
+/* What a state function says: go on with the next state, wait for an event, wait for
+ * memory (until the next tick), or it is over. */
+enum conn_next { CONN_MORE, CONN_PAUSE, CONN_HUNGRY, CONN_DONE };
 
 /* Steps of one connection before others have their turn. */
 enum { CONN_STEPS_MAX = 64 };
@@ -72,21 +72,29 @@ struct conn {
     struct event *ev_write; /* NULL: a socket was never full */
     struct deadline deadline;
     struct list in_worker;   /* worker->conns */
-    struct list in_ready;    /* worker->ready: out of steps, not out of work */
+    struct list in_ready;    /* worker->ready: out of steps, not out of work; or
+                                worker->hungry: out of memory */
     struct list in_fetch;    /* fetch->waiters, in WAIT */
     struct intake *intake;   /* NULL: no bytes */
     struct fetch *fetch;     /* WAIT: what we wait for; NULL when it has ended */
     struct fetched *fetched; /* result that the fetch left for us: a share */
     uint64_t start_ns;       /* first byte of the request was read */
     uint64_t queue_ns;       /* it waited so long in the loop before */
+    uint64_t client;         /* in worker->clients */
     struct peer peer;
 };
 
-struct conn *conn_new(struct worker *, int fd,
-                      const struct peer *); /* owns fd; or NULL */
+/* Memory for conn_init(), or NULL: before a connection is taken, so that none is lost.
+ */
+struct conn *conn_alloc(void);
+/* Owns fd. False: the client has too many; fd and memory are gone. */
+bool conn_init(struct conn *, struct worker *, int fd, const struct peer *);
 void conn_free(struct conn *);
 /* Until it has to wait; may free the conn. */
 void conn_run(struct conn *);
+/* It waits for a request that others could be served instead of: ends it, without a
+ * word, unless one has just come. True: it is gone. */
+bool conn_shed(struct conn *);
 /* Its deadline has passed; may free the conn. */
 void conn_expire(struct conn *);
 /* The slot begins to drain: idle connections get a quiet period. */

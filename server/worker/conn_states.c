@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/base/check.h"
+#include "server/conf/options.h"
 #include "server/worker/conn.h"
 #include "server/worker/io.h"
 #include "server/worker/routes.h"
@@ -30,6 +31,7 @@ static enum fill fill(struct conn *c)
     got = c->io->read(c->fd, to, room);
     if (got > 0) {
         c->intake->len += (size_t)got;
+        c->intake->pace.bytes += (size_t)got;
         c->readable = (size_t)got == room;
         count(w->seat, COUNTER_bytes_in, (uint64_t)got);
         return FILL_SOME;
@@ -114,6 +116,7 @@ static enum conn_next begin_request(struct conn *c)
         return CONN_MORE;
     }
     conn_goto(c, CONN_READ_BODY);
+    pace_begin(&c->intake->pace, w->now_ns);
     deadline_set(&w->deadlines, &c->deadline, DEADLINE_BODY, w->now_ns);
     return CONN_MORE;
 }
@@ -159,7 +162,7 @@ static enum conn_next step_read_head(struct conn *c)
         if (c->intake == NULL)
             c->intake = intake_take(&w->intakes);
         if (c->intake == NULL)
-            return close_now(c);
+            return CONN_HUNGRY; /* it was accepted: its request is not given up */
         c->start_ns = w->now_ns;
         c->queue_ns = w->now_ns - w->turn_ns;
         switch (fill(c)) {
@@ -220,6 +223,16 @@ static bool feed_body(struct conn *c, enum conn_next *ret_next)
     }
 }
 
+static bool sends_too_slowly(const struct conn *c)
+{
+    const struct worker *w = c->worker;
+    const struct pace *pace = &c->intake->pace;
+
+    return pace_is_slow(pace, (int64_t)pace->bytes, w->now_ns,
+                        w->deadlines.timeout_ns[DEADLINE_BODY],
+                        (uint64_t)w->options->rate_min);
+}
+
 static enum conn_next step_read_body(struct conn *c)
 {
     struct worker *w = c->worker;
@@ -233,6 +246,10 @@ static enum conn_next step_read_body(struct conn *c)
     case FILL_SOME:
         return CONN_MORE;
     case FILL_NONE:
+        if (sends_too_slowly(c)) {
+            count(w->seat, COUNTER_too_slow, 1);
+            return routes_refuse(c, 408);
+        }
         deadline_set(&w->deadlines, &c->deadline, DEADLINE_BODY, w->now_ns);
         conn_want_read(c);
         return CONN_PAUSE;

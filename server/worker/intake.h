@@ -18,6 +18,7 @@
 
 #include "server/base/list.h"
 #include "server/http/request.h"
+#include "server/worker/pace.h"
 #include "server/worker/send.h"
 #include "server/worker/timing.h"
 
@@ -33,6 +34,7 @@ struct intake {
     size_t cap, held, at, len;
     bool fed;                /* the parser has seen bytes since the last request */
     struct timing_mark mark; /* of a request that wants Server-Timing */
+    struct pace pace;        /* of a body that comes, then of the response */
     struct sending out;      /* free when the intake is given back */
 };
 

@@ -75,8 +75,11 @@ static enum sent try_send(struct conn *c)
     enum sent sent = send_some(&c->intake->out, c->io, c->fd, &bytes);
 
     count(w->seat, COUNTER_bytes_out, bytes);
+    if (c->intake->out.kept)
+        c->intake->pace.bytes += bytes;
     if (sent != SENT_PART || c->intake->out.kept)
         return sent;
+    pace_begin_send(&c->intake->pace, w->now_ns, c->fd, bytes);
     if (send_keep(&c->intake->out, &w->pins, &pin_full) < 0)
         return SENT_FAILED;
     if (pin_full)

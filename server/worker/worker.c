@@ -62,22 +62,32 @@ void worker_enter(struct worker *w)
 
 /* ---- connections ---------------------------------------------------------------- */
 
+/* One by one: what there is no memory for stays with the acceptor, which takes no more
+ * then and leaves them to other slots. The tick tries again. */
 static void take_accepted(struct worker *w)
 {
-    struct accepted got[ACCEPTOR_UNDELIVERED];
-    unsigned n;
+    struct accepted got;
+    struct conn *c;
 
-    while ((n = acceptor_take(w->acceptor, got, ACCEPTOR_UNDELIVERED)) > 0) {
-        for (unsigned i = 0; i < n; i++) {
-            struct conn *c = conn_new(w, got[i].fd, &got[i].peer);
+    while ((c = conn_alloc()) != NULL && acceptor_take(w->acceptor, &got, 1) > 0) {
+        if (conn_init(c, w, got.fd, &got.peer))
+            conn_run(c);
+        else
+            acceptor_closed(w->acceptor);
+    }
+    w->is_hungry = c == NULL;
+    free(c);
+}
 
-            if (c != NULL)
-                conn_run(c);
-            else
-                acceptor_closed(w->acceptor);
-        }
-        if (n < ACCEPTOR_UNDELIVERED)
-            break; /* the next one wakes us again */
+static void feed_hungry(struct worker *w)
+{
+    struct list *it;
+
+    if (w->is_hungry)
+        take_accepted(w);
+    while ((it = list_first(&w->hungry)) != NULL) {
+        list_remove(it);
+        list_push_back(&w->ready, it);
     }
 }
 
@@ -139,7 +149,7 @@ static void check_drained(struct worker *w)
 {
     if (!w->draining || w->done)
         return;
-    if (w->conn_count > 0 && w->now_ns < w->drain_deadline_ns)
+    if ((w->conn_count > 0 || w->is_hungry) && w->now_ns < w->drain_deadline_ns)
         return;
     event_write(&w->events, EVENT_DRAIN, w->drain_start_ns,
                 w->now_ns - w->drain_start_ns, w->conn_count, w->drain_reason);
@@ -197,6 +207,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     atomic_store_explicit(&w->seat->board.heartbeat_ns, w->now_ns,
                           memory_order_relaxed);
     expire_deadlines(w);
+    shed_tick(w);
+    feed_hungry(w);
     fetches_tick(w);
     timing_tick(w);
     flush_log(w);
@@ -418,7 +430,9 @@ static int open_all(struct worker *w)
     intake_pool_init(&w->intakes, &limits);
     set_deadlines(w);
     publisher_init(w);
-    rc = open_loop(w);
+    rc = clients_init(&w->clients, (unsigned)o->client_connections);
+    if (rc == 0)
+        rc = open_loop(w);
     if (rc == 0)
         rc = open_cache(w);
     if (rc == 0)
@@ -447,6 +461,7 @@ static void init(struct worker *w, const struct worker_env *env,
     w->log.fd = -1;
     list_init(&w->conns);
     list_init(&w->ready);
+    list_init(&w->hungry);
     fetches_init(&w->fetches);
     host_init(&w->host);
     control_init(&w->control, env->channel_fd, env->slot, env->generation);
@@ -480,6 +495,7 @@ static void close_all(struct worker *w)
     cache_reader_close(w->reader);
     cache_free(w->own_cache);
     intake_pool_free(&w->intakes);
+    clients_free(&w->clients);
     acceptor_free(w->acceptor);
     if (event_initialized(&w->ev_tick))
         event_del(&w->ev_tick);

@@ -16,6 +16,7 @@
 #include "server/shared/events.h"
 #include "server/shared/region.h"
 #include "server/worker/access_log.h"
+#include "server/worker/clients.h"
 #include "server/worker/collect.h"
 #include "server/worker/control.h"
 #include "server/worker/deadlines.h"
@@ -25,6 +26,7 @@
 #include "server/worker/publish.h"
 #include "server/worker/recycle.h"
 #include "server/worker/send.h"
+#include "server/worker/shed.h"
 #include "server/worker/timing.h"
 #include "server/worker/worker.h"
 
@@ -64,11 +66,16 @@ struct worker {
 
     /* connections */
     struct acceptor *acceptor;
+    bool is_hungry; /* there was no memory for a connection that is accepted */
     struct list conns;
-    struct list ready; /* in_ready: go on in the next turn */
+    struct list ready;  /* in_ready: go on in the next turn */
+    struct list hungry; /* in_ready: memory was short, try at the next tick */
     unsigned conn_count;
     struct deadlines deadlines;
     struct intake_pool intakes;
+    struct clients clients;
+    struct log_limit clients_told;
+    struct shed shed;
     struct access_log log;
     struct log_limit log_told; /* lines about lines that were lost */
     uint64_t log_dropped;      /* since the last of these */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* shed.c - see shed.h. */
+#include "server/worker/shed.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "server/base/clock.h"
+#include "server/worker/acceptor.h"
+#include "server/worker/conn.h"
+#include "server/worker/worker_priv.h"
+
+/* At once; how long a client must have asked for nothing before it is let go: one that
+ * has just been answered, or has just come, may be about to ask. */
+enum { SHED_MAX = 64, SHED_IDLE_MS = 1000, SHED_HEAD_MS = 5000 };
+
+/* In the queues of the listeners; for a listener the kernel has the length of it where
+ * a connection has what is not acknowledged. */
+static unsigned waiting(const struct worker *w)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < w->env->listener_count; i++) {
+        struct tcp_info info;
+        socklen_t size = sizeof info;
+
+        if (getsockopt(w->env->listeners[i], IPPROTO_TCP, TCP_INFO, &info, &size) ==
+                0 &&
+            info.tcpi_state == TCP_LISTEN)
+            n += info.tcpi_unacked;
+    }
+    return n;
+}
+
+/* The deadlines of a kind are in the order in which they were set. */
+static unsigned shed(struct worker *w, enum deadline_kind kind, uint64_t after_ms,
+                     unsigned most)
+{
+    const struct list *all = &w->deadlines.lists[kind];
+    const uint64_t timeout_ns = w->deadlines.timeout_ns[kind];
+    unsigned tries = most, n = 0;
+    struct list *front;
+
+    while (tries-- > 0 && (front = list_first(all)) != NULL) {
+        struct deadline *d = list_entry(front, struct deadline, link);
+
+        if (w->now_ns + timeout_ns - d->at_ns < after_ms * CLOCK_NS_PER_MS)
+            break;
+        n += conn_shed(list_entry(d, struct conn, deadline));
+    }
+    return n;
+}
+
+void shed_tick(struct worker *w)
+{
+    unsigned others = 0, n;
+
+    if (w->acceptor != NULL && !w->draining && acceptor_is_full(w->acceptor))
+        others = waiting(w);
+    if (others > 0 && w->shed.others_waited) {
+        others = others < SHED_MAX ? others : SHED_MAX;
+        n = shed(w, DEADLINE_KEEPALIVE, SHED_IDLE_MS, others);
+        n += shed(w, DEADLINE_HEAD, SHED_HEAD_MS, others - n);
+        count(w->seat, COUNTER_shed, n);
+    }
+    w->shed.others_waited = others > 0;
+}
