@@ -11,6 +11,7 @@
 #include "loadtest/plain.h"
 #include "loadtest/self_test.h"
 #include "loadtest/serve.h"
+#include "loadtest/slo_main.h"
 
 int main(int argc, char **argv)
 {
@@ -21,5 +22,7 @@ int main(int argc, char **argv)
         return self_test_main(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "serve") == 0)
         return serve_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "slo") == 0)
+        return slo_main(argc - 1, argv + 1);
     return plain_main(argc, argv);
 }

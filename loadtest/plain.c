@@ -20,7 +20,10 @@
 
 static const char usage[] =
     "usage: cowload [options] URL\n"
-    "       cowload ab [options]          compare modes of cowshed\n";
+    "       cowload ab [options] [PATH]   compare modes, configurations, any servers\n"
+    "       cowload slo [options] URL     the highest rate that keeps a goal\n"
+    "       cowload self-test [--quick]   measure servers of known latency\n"
+    "       cowload serve [options]       be such a server\n";
 
 /* What the watcher of a run needs. */
 struct plain {

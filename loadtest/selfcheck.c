@@ -35,6 +35,7 @@ struct selfcheck selfcheck_run(const struct selfcheck_facts *facts)
             "%.1f%% of the planned requests were not sent in time: beyond saturation "
             "latency only measures the length of the run",
             100.0 * (double)facts->backlog / (double)facts->planned);
+    unsigned others = result.n;
     if (facts->lag_ns * 10 > facts->latency_ns)
         add(&result,
             "the generator was late itself: p99.9 of its lag is %s, of latency %s",
@@ -43,5 +44,6 @@ struct selfcheck selfcheck_run(const struct selfcheck_facts *facts)
     if (facts->busiest > 0.8)
         add(&result, "a generator thread used %.0f%% of its processor (more than 80%%)",
             100 * facts->busiest);
+    result.generator = result.n - others;
     return result;
 }

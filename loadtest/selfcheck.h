@@ -21,7 +21,8 @@ struct selfcheck_facts {
 };
 
 struct selfcheck {
-    unsigned n; /* 0: the run is valid */
+    unsigned n;         /* 0: the run is valid */
+    unsigned generator; /* so many of the reasons are that it did not keep up itself */
     char reasons[SELFCHECK_MAX][SELFCHECK_TEXT_MAX];
 };
 
