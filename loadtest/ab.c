@@ -126,22 +126,10 @@ static void ab_free(struct ab *ab)
 
 /* --- the blocks --- */
 
-/* Fisher and Yates. */
-static void shuffle(unsigned *order, unsigned n, struct prng *prng)
-{
-    for (unsigned i = n; i > 1; i--) {
-        unsigned k = (unsigned)prng_below(prng, i), kept = order[i - 1];
-        order[i - 1] = order[k];
-        order[k] = kept;
-    }
-}
-
 static void run_block(struct ab *ab, unsigned block, struct prng *prng)
 {
     unsigned order[AB_ARMS_MAX];
-    for (unsigned i = 0; i < ab->n_arms; i++)
-        order[i] = i;
-    shuffle(order, ab->n_arms, prng);
+    ab_order(ab, order, prng);
     for (unsigned i = 0; i < ab->n_arms && !ab->interrupted; i++) {
         struct ab_arm *arm = &ab->arms[order[i]];
         char words[96];
@@ -210,7 +198,7 @@ static int end_server_log(struct ab *ab)
 {
     char path[AB_PATH_MAX];
     snprintf(path, sizeof path, "%s/server.log", ab->options->out_dir);
-    int err = out_commit(&ab->server_log);
+    int err = out_is_open(&ab->server_log) ? out_commit(&ab->server_log) : 0;
     if (err < 0)
         out_complain(path, err, OUT_IN_PLACE);
     return err;
@@ -333,7 +321,7 @@ static int run_loads(struct ab *ab, int *ret_code)
         return err;
     if (ab->options->n_loads > 1 && loads_report(&loads, ab) < 0)
         ab->unwritten++;
-    if (end_server_log(ab) < 0 || ab->unwritten > 0)
+    if (ab->unwritten > 0)
         return -EIO;
     printf("\nreport.html, report.txt, report.json, the .hlog files and server.log are "
            "in %s\n",
@@ -354,7 +342,9 @@ static int compare(const struct ab_options *options)
         ab_progress_end(&ab);
     }
     if (err == 0)
-        err = run_loads(&ab, &code);
+        err = options->goal_text != NULL ? ab_slo(&ab, &code) : run_loads(&ab, &code);
+    if (end_server_log(&ab) < 0)
+        err = -EIO;
     ab_free(&ab);
     return err < 0 ? EXIT_FAILURE : code;
 }

@@ -26,9 +26,13 @@
 #include "loadtest/run.h"
 #include "loadtest/shed.h"
 #include "loadtest/status.h"
+#include "server/base/clock.h"
+#include "server/base/prng.h"
 
 enum { AB_WHY_MAX = 512, AB_PATH_MAX = 512 };
 enum { AB_DIR_MAX = AB_PATH_MAX - 96 };
+
+#define AB_STOP_TIMEOUT_NS (15 * CLOCK_NS_PER_S)
 
 enum ab_outcome { AB_NOT_RUN, AB_MEASURED, AB_INVALID, AB_FAILED };
 
@@ -103,11 +107,15 @@ void ab_choose_rate(struct ab *ab);
 /* ab_run.c: fills the cell and adds it to the arm. */
 void ab_run_cell(struct ab *ab, struct ab_arm *arm, unsigned block);
 struct run_config ab_run_config(const struct ab *ab, const struct target *target);
+/* The arms in random order, into order[n_arms]. */
+void ab_order(const struct ab *ab, unsigned *order, struct prng *prng);
 int ab_start_server(struct ab *ab, const struct ab_arm *arm, struct shed *shed,
                     char why[AB_WHY_MAX]);
 int ab_make_target(const struct ab *ab, const struct ab_arm *arm,
                    const struct shed *shed, struct target *ret_target,
                    char why[AB_WHY_MAX]);
+/* ab_slo.c: searches instead of blocks, and their report. */
+int ab_slo(struct ab *ab, int *ret_code);
 /* ab_progress.c */
 void ab_progress(struct ab *ab, const char *words);
 void ab_progress_tick(struct ab *ab);

@@ -32,6 +32,9 @@ static const struct arg ab_args[] = {
       "requests per second; auto is 55% of what the slowest mode can do (auto)" },
     { 0, "loads", ARG_TEXT, AT(load_list), 0, 0, "LIST",
       "measure all at several loads, in percent of what the slowest can do: 30,55,80" },
+    { 0, "slo", ARG_TEXT, AT(goal_text), 0, 0, "PERCENTILE,TIME",
+      "instead of latencies at one rate, find the highest rate of each that keeps this "
+      "goal: 99,10ms" },
     { 't', "threads", ARG_COUNT, AT(threads), 1, 256, "N", "generator threads (1)" },
     { 'c', "connections", ARG_COUNT, AT(connections), 1, 1000000, "N",
       "connections (64)" },
@@ -108,9 +111,29 @@ static int parse_loads(struct ab_options *options, char *error)
     return 0;
 }
 
+static int parse_goal(struct ab_options *options, char *error)
+{
+    if (options->goal_text == NULL)
+        return 0;
+    if (slo_parse(&options->goal, options->goal_text) < 0)
+        snprintf(
+            error, ARGS_ERROR_MAX,
+            "bad value '%.60s' for --slo: it must be PERCENTILE,TIME, as in 99,10ms",
+            options->goal_text);
+    else if (options->rate > 0 || options->load_list != NULL || options->attribute)
+        snprintf(
+            error, ARGS_ERROR_MAX,
+            "--slo looks for the rate itself: without -R, --loads and --attribute");
+    else
+        return 0;
+    return -EINVAL;
+}
+
 static int check_together(struct ab_options *options, char *error)
 {
     int err = make_arms(options, error);
+    if (err == 0)
+        err = parse_goal(options, error);
     if (err == 0)
         err = parse_loads(options, error);
     if (err < 0)

@@ -5,6 +5,7 @@
 
 #include "loadtest/ab_arms.h"
 #include "loadtest/args.h"
+#include "loadtest/slo.h"
 
 enum { AB_LOADS_MAX = 8 };
 /* README rule 15: far enough from saturation that latency is not just the queue. */
@@ -18,6 +19,8 @@ struct ab_options {
     const char *load_list;      /* as given */
     double loads[AB_LOADS_MAX]; /* shares of the capacity of the slowest arm */
     unsigned n_loads;
+    const char *goal_text; /* as given; NULL: no search for a rate */
+    struct slo_goal goal;
     uint64_t blocks;
     uint64_t duration_ns; /* of one block; 0: what --total leaves */
     uint64_t warmup_ns;

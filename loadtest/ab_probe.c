@@ -9,7 +9,6 @@
 
 #define PROBE_NS        (1200 * CLOCK_NS_PER_MS)
 #define PROBE_WARMUP_NS (300 * CLOCK_NS_PER_MS)
-#define STOP_TIMEOUT_NS (15 * CLOCK_NS_PER_S)
 #define RESERVE_NS      (3 * CLOCK_NS_PER_S) /* for the report, and for bad luck */
 #define SHORTEST_NS     (1 * CLOCK_NS_PER_S)
 
@@ -77,7 +76,7 @@ static void probe_arm(struct ab *ab, struct ab_arm *arm)
             err = measure_capacity(ab, arm, &shed, why);
             load_ns = PROBE_NS + PROBE_WARMUP_NS;
         }
-        int stop_err = shed_stop(&shed, STOP_TIMEOUT_NS, error);
+        int stop_err = shed_stop(&shed, AB_STOP_TIMEOUT_NS, error);
         if (err == 0 && stop_err < 0) {
             err = stop_err;
             snprintf(why, sizeof why, "%s", error);

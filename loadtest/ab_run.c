@@ -13,7 +13,6 @@
 #include "server/base/clock.h"
 
 #define START_TIMEOUT_NS (30 * CLOCK_NS_PER_S)
-#define STOP_TIMEOUT_NS  (15 * CLOCK_NS_PER_S)
 /* A waking generator finds its processor asleep, which takes it this long to leave. */
 #define WAKE_NS (50 * CLOCK_NS_PER_US)
 
@@ -37,6 +36,18 @@ static void set_why(char why[AB_WHY_MAX], const char *what, const struct shed *s
              LAST_WORDS, tail);
     for (char *end = why + strlen(why); end > why && end[-1] == '\n';)
         *--end = '\0';
+}
+
+/* Fisher and Yates. */
+void ab_order(const struct ab *ab, unsigned *order, struct prng *prng)
+{
+    for (unsigned i = 0; i < ab->n_arms; i++)
+        order[i] = i;
+    for (unsigned i = ab->n_arms; i > 1; i--) {
+        unsigned k = (unsigned)prng_below(prng, i), kept = order[i - 1];
+        order[i - 1] = order[k];
+        order[k] = kept;
+    }
 }
 
 static int start_cowshed(struct ab *ab, const struct ab_arm_name *name,
@@ -350,7 +361,7 @@ static void run_server(struct ab *ab, struct ab_arm *arm, unsigned block,
     hlog_path(path, ab, arm, block);
     int hlog_err = out_open(&run.hlog, path, OUT_LINES);
     int err = measure(&run, arm, block, cell);
-    int stop_err = shed_stop(&run.shed, STOP_TIMEOUT_NS, error);
+    int stop_err = shed_stop(&run.shed, AB_STOP_TIMEOUT_NS, error);
     if (err == 0 && stop_err < 0)
         set_why(cell->why, error, &run.shed);
     if (err < 0 || stop_err < 0)

@@ -56,6 +56,31 @@ double slo_least_rate(const struct slo_goal *goal)
     return (double)slo_samples(goal) / LONGEST_STEP_S;
 }
 
+/* A step that cannot pass any more need not go on. */
+struct look {
+    const struct slo_goal *goal;
+    const struct run_watch *watch; /* the caller's */
+    uint64_t allowed, over;        /* requests above the limit */
+    bool decided;
+};
+
+static void on_interval(void *arg, const struct run_interval *interval)
+{
+    struct look *look = arg;
+    look->over += hist_beyond(interval->all, look->goal->limit_ns);
+    if (look->watch->on_interval != NULL)
+        look->watch->on_interval(look->watch->arg, interval);
+}
+
+static bool on_tick(void *arg, double elapsed_s)
+{
+    struct look *look = arg;
+    bool goes_on = look->watch->on_tick == NULL ||
+                   look->watch->on_tick(look->watch->arg, elapsed_s);
+    look->decided = goes_on && look->over > look->allowed;
+    return goes_on && !look->decided;
+}
+
 int slo_measure(const struct slo_goal *goal, const struct run_config *config,
                 double rate, struct slo_step *ret_step, char error[RUN_ERROR_MAX])
 {
@@ -65,6 +90,18 @@ int slo_measure(const struct slo_goal *goal, const struct run_config *config,
     if ((double)step.client.duration_ns < needed_s * 1e9)
         step.client.duration_ns = (uint64_t)(needed_s * 1e9);
     step.client.rate = rate;
+    step.client.interval_ns = CLOCK_NS_PER_S / 4;
+    /* twice as many as there may be, since a Poisson plan may have some more requests
+     */
+    double planned = rate * (double)step.client.duration_ns / 1e9;
+    struct look look = { .goal = goal,
+                         .watch = &config->watch,
+                         .allowed =
+                             (uint64_t)(2 * planned * (double)(goal->den - goal->num) /
+                                        (double)goal->den) };
+    step.watch = (struct run_watch){ .on_interval = on_interval,
+                                     .on_tick = on_tick,
+                                     .arg = &look };
     int err = run_load(&step, &result, error);
     if (err < 0)
         return err;
@@ -78,8 +115,9 @@ int slo_measure(const struct slo_goal *goal, const struct run_config *config,
         .rate = rate,
         .latency_ns = latency,
         .samples = result.all.total,
-        .passed = check.n == check.generator && latency <= goal->limit_ns,
-        .interrupted = result.interrupted,
+        .passed =
+            check.n == check.generator && latency <= goal->limit_ns && !look.decided,
+        .interrupted = result.interrupted && !look.decided,
     };
     ret_step->generator =
         !ret_step->passed && check.generator > 0 && latency <= goal->limit_ns + lag;

@@ -38,6 +38,7 @@ static void one_step_past_each_limit_is_invalid(void **state)
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
         struct selfcheck got = selfcheck_run(&cases[i]);
         check_uint(got.n, 1, "case %zu", i);
+        check_uint(got.generator, i == 1 || i == 2, "case %zu: whose fault", i);
         check_not_null(strstr(got.reasons[0], words[i]), "%s", got.reasons[0]);
     }
 }
