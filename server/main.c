@@ -18,6 +18,7 @@
 #include "server/conf/options.h"
 #include "server/ctl/ctl.h"
 #include "server/ctl/signal.h"
+#include "server/master/budget.h"
 #include "server/master/master.h"
 #include "server/master/signals.h"
 #include "server/master/spawn.h"
@@ -67,7 +68,7 @@ static const char usage_text[] =
     "  -l ADDR:PORT  listen here (-o listen=ADDR:PORT)\n"
     "  -w SLOTS      this many event loops (-o slots=SLOTS)\n"
     "  -o KEY=VALUE  set any option of the configuration; the last one wins\n"
-    "  -t            test the configuration and leave\n"
+    "  -t            test the configuration, tell the worst case of memory, and leave\n"
     "  -T            the same, and write every option with its value\n"
     "  -q            with -t or -T: say nothing when all is well\n"
     "  -s SIGNAL     tell the running master (needs pid_file); --wait: until it is "
@@ -181,6 +182,22 @@ static int parse(int argc, char **argv, struct command_line *line)
 /* --- options -------------------------------------------------------------------------
  */
 
+static struct budget budget_for(const struct options *o)
+{
+    const struct worker_costs costs = worker_costs(o);
+    struct budget budget;
+
+    budget_of(o, &costs, &budget);
+    return budget;
+}
+
+static int check_budget(const struct options *o, struct option_error *ret_error)
+{
+    const struct budget budget = budget_for(o);
+
+    return budget_check(&budget, o, ret_error);
+}
+
 /* Defaults, then the file, then the command line. For the start and for each reload. */
 static int load(void *arg, struct options **ret, struct option_error *ret_error)
 {
@@ -199,6 +216,8 @@ static int load(void *arg, struct options **ret, struct option_error *ret_error)
                          line->overrides[i].where, ret_error);
     if (rc == 0)
         rc = options_resolve(o, ret_error);
+    if (rc == 0)
+        rc = check_budget(o, ret_error);
     if (rc < 0) {
         options_free(o);
         return rc;
@@ -225,6 +244,11 @@ static int test(struct command_line *line)
         rc = master_check(o, &error);
         if (rc == 0 && line->command == TEST_AND_DUMP)
             options_dump(o, stdout);
+        if (rc == 0 && !line->quiet) {
+            const struct budget budget = budget_for(o);
+
+            budget_print(&budget, stderr);
+        }
         options_free(o);
     }
     if (rc < 0) {

@@ -255,7 +255,9 @@ static int parse_time(const struct option_desc *d, struct span text,
 /* INT, SIZE, MSEC, USEC: none of them has a negative minimum. */
 static int parse_int(struct options *o, const struct option_desc *d, const char *text)
 {
-    struct span s = span_of(text);
+    struct span s = span_of(strcmp(d->name, "slots") == 0 && strcmp(text, "auto") == 0
+                                ? "0" /* the one number with a word for "work it out" */
+                                : text);
     uint64_t min = (uint64_t)d->min;
     uint64_t max = (uint64_t)d->max;
     uint64_t value = 0;

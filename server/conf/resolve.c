@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* resolve.c - the mode fills in what nobody set; what cannot work is refused. */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/base/check.h"
 #include "server/conf/option_table.h"
 #include "server/conf/options.h"
+#include "server/conf/slots.h"
 
 /* The knobs of one mode, in the order of modes.def. */
 struct mode_values {
@@ -136,23 +136,16 @@ static int fill_from_mode(struct options *o)
     return 0;
 }
 
-static int count_cpus(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 static int fill_automatic(struct options *o)
 {
     const struct option_desc *d = option_find("slots");
+    char why[SLOTS_WHY_MAX];
 
     if (o->slots != 0)
         return 0;
-    o->slots = count_cpus();
-    if (o->slots > d->max)
-        o->slots = d->max;
-    return set_source(o, d, "one for each CPU");
+    const struct slots_room room = slots_room();
+    o->slots = slots_auto(&room, d->max, why);
+    return set_source(o, d, why);
 }
 
 static bool applies(const struct options *o, const struct conflict *c)

@@ -33,6 +33,7 @@ struct file_origin {
     struct origin origin;
     int root; /* O_PATH */
     size_t object_max;
+    bool spare;        /* bodies stay on the disk, whatever their size */
     struct span index; /* owned */
 };
 
@@ -244,7 +245,7 @@ static void regular_result(const struct file_origin *o, int fd, const struct sta
 
     *r = (struct origin_result){ .fd = fd, .is_file = true, .stamp = stamp_of(st) };
     int rc = 0;
-    if (r->stamp.size <= o->object_max) {
+    if (r->stamp.size <= o->object_max && !o->spare) {
         rc = read_whole(fd, o->object_max, &r->stamp, &r->body);
         if (rc == 0) {
             int64_t age_ns = now_ns - r->stamp.mtime_ns;
@@ -329,7 +330,13 @@ static void file_free(struct origin *origin)
     free(o);
 }
 
-static const struct origin_ops file_ops = { file_fetch, file_unchanged, file_free };
+static void file_spare(struct origin *origin, bool spare)
+{
+    ((struct file_origin *)origin)->spare = spare;
+}
+
+static const struct origin_ops file_ops = { file_fetch, file_unchanged, file_free,
+                                            file_spare };
 
 static int refuse(int rc, const char *why, const char **ret_why)
 {

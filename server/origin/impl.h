@@ -23,6 +23,7 @@ struct origin_ops {
                                   struct origin_fetch **ret_fetch);
     bool (*unchanged)(struct origin *, struct span path, const struct origin_stamp *);
     void (*free)(struct origin *);
+    void (*spare)(struct origin *, bool); /* NULL: it cannot */
 };
 
 /* An empty result with an error status. */

@@ -75,6 +75,15 @@ bool origin_unchanged(struct origin *origin, struct span path,
     return origin->ops->unchanged(origin, path, stamp);
 }
 
+bool origin_spare(struct origin *origin, bool spare)
+{
+    if (origin->ops->spare != NULL) {
+        origin->ops->spare(origin, spare);
+        return true;
+    }
+    return !spare;
+}
+
 void origin_free(struct origin *origin)
 {
     if (origin != NULL) {

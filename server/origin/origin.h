@@ -73,6 +73,10 @@ void origin_cancel(struct origin_fetch *);
  * origins without files. */
 bool origin_unchanged(struct origin *, struct span path, const struct origin_stamp *);
 
+/* From here on a body should not cost memory, or may again. False: this origin has no
+ * other place for it. */
+bool origin_spare(struct origin *, bool spare);
+
 void origin_free(struct origin *); /* takes NULL */
 
 #endif

@@ -208,7 +208,7 @@ static void synthetic_free(struct origin *origin)
 }
 
 static const struct origin_ops synthetic_ops = { synthetic_fetch, synthetic_unchanged,
-                                                 synthetic_free };
+                                                 synthetic_free, NULL };
 
 int origin_synthetic_new(const struct synthetic_config *config,
                          struct origin **ret_origin)

@@ -49,6 +49,13 @@ static size_t region_bytes(void)
     return publish_at() + (size_t)SEATS_MAX * PUBLISH_RING_BYTES;
 }
 
+uint64_t region_bytes_of(uint64_t seats)
+{
+    return round_to_page(sizeof(struct master_board)) +
+           seats * (round_to_page(sizeof(struct seat)) +
+                    round_to_page(sizeof(struct seat_hist)) + PUBLISH_RING_BYTES);
+}
+
 struct region *region_new(void)
 {
     unsigned char *at = mmap(NULL, region_bytes(), PROT_READ | PROT_WRITE,

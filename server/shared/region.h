@@ -96,6 +96,8 @@ struct region {
 /* NULL when memory is short. Pages cost nothing until they are used. */
 struct region *region_new(void);
 void region_free(struct region *); /* takes NULL */
+/* What it comes to cost when so many seats are in use. */
+uint64_t region_bytes_of(uint64_t seats);
 
 static inline unsigned seat_of(unsigned slot, unsigned parity)
 {

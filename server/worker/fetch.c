@@ -39,6 +39,11 @@ void fetches_init(struct fetches *all)
     list_init(&all->dropped);
 }
 
+static uint64_t bytes_of(const struct fetched *f)
+{
+    return sizeof *f + (f->result.body != NULL ? f->result.length : 0);
+}
+
 struct fetched *fetched_share(struct fetched *f)
 {
     f->shares++;
@@ -52,11 +57,12 @@ void fetched_drop(struct fetched *f)
     CHECK(f->shares > 0);
     if (--f->shares > 0)
         return;
+    f->all->held_bytes -= bytes_of(f);
     origin_result_free(&f->result);
     free(f);
 }
 
-static struct fetched *make_fetched(struct origin_result *result)
+static struct fetched *make_fetched(struct fetches *all, struct origin_result *result)
 {
     struct fetched *f = malloc(sizeof *f);
 
@@ -65,7 +71,9 @@ static struct fetched *make_fetched(struct origin_result *result)
         return NULL;
     }
     f->shares = 1;
+    f->all = all;
     f->result = origin_result_take(result);
+    all->held_bytes += bytes_of(f);
     return f;
 }
 
@@ -88,11 +96,6 @@ static struct fetch *find(struct fetches *all, uint64_t hash, struct span key)
             return f;
     }
     return NULL;
-}
-
-static uint64_t bytes_of(const struct fetched *f)
-{
-    return sizeof *f + (f->result.body != NULL ? f->result.length : 0);
 }
 
 static void forget(struct fetches *all, struct fetch *f)
@@ -261,7 +264,7 @@ static void on_done(struct origin_result *result, void *arg)
     f->at_origin = NULL;
     w->fetches.pending--;
     move_list(&waiters, &f->waiters);
-    got = make_fetched(result);
+    got = make_fetched(&w->fetches, result);
     if (got != NULL)
         finish(w, f, got);
     else
@@ -276,13 +279,25 @@ static void wait_for(struct fetch *f, struct conn *c)
     list_push_back(&f->waiters, &c->in_fetch);
 }
 
+/* False: another body would be too much, and can only be in memory. */
+static bool make_room(struct worker *w)
+{
+    struct fetches *all = &w->fetches;
+    uint64_t most = (uint64_t)w->options->miss_bytes;
+    struct list *it;
+
+    while (all->held_bytes >= most && (it = list_first(&all->finished)) != NULL)
+        forget(all, list_entry(it, struct fetch, in_state));
+    return origin_spare(w->origin, all->held_bytes >= most);
+}
+
 static enum fetch_answer begin(struct worker *w, uint64_t hash, struct span key,
                                struct conn *c, struct fetched **ret)
 {
     struct origin_result result;
     struct fetch *f;
 
-    if (w->fetches.pending >= FETCH_PENDING_MAX)
+    if (w->fetches.pending >= FETCH_PENDING_MAX || !make_room(w))
         return FETCH_BUSY;
     f = make(w, hash, key);
     if (f == NULL)
@@ -296,7 +311,7 @@ static enum fetch_answer begin(struct worker *w, uint64_t hash, struct span key,
         return FETCH_WAIT;
     }
     f->at_origin = NULL;
-    struct fetched *got = make_fetched(&result);
+    struct fetched *got = make_fetched(&w->fetches, &result);
     if (got == NULL) {
         forget(&w->fetches, f);
         return FETCH_BUSY;
@@ -383,4 +398,5 @@ void fetches_free(struct worker *w)
         forget(all, list_entry(at, struct fetch, in_state));
     CHECK(all->pending == 0);
     CHECK(all->finished_bytes == 0);
+    CHECK(all->held_bytes == 0);
 }

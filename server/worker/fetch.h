@@ -7,7 +7,9 @@
  * dropped   purged while pending: new requests do not find it, what it brings is
  * answered to those who came before the purge and kept nowhere
  *
- * A result is shared by those who send it (struct fetched); nobody copies a body.
+ * A result is shared by those who send it (struct fetched); nobody copies a body. All
+ * of them together stay near `miss_bytes`: beyond it finished ones go, then files are
+ * sent from the disk, and what has no other place than memory is busy.
  */
 #ifndef COWSHED_WORKER_FETCH_H
 #define COWSHED_WORKER_FETCH_H
@@ -28,6 +30,7 @@ enum { FETCH_BUCKETS = 256, FETCH_PENDING_MAX = 4096 };
 
 struct fetched {
     unsigned shares;
+    struct fetches *all;
     struct origin_result result;
 };
 
@@ -37,6 +40,7 @@ struct fetches {
     struct list dropped;  /* pending */
     unsigned pending;
     uint64_t finished_bytes;
+    uint64_t held_bytes;      /* of all results that somebody still has a share of */
     struct log_limit told[2]; /* lines about what was broken, and what was short */
 };
 

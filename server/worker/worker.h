@@ -10,7 +10,10 @@
 #ifndef COWSHED_WORKER_WORKER_H
 #define COWSHED_WORKER_WORKER_H
 
+#include "server/shared/costs.h"
 #include "server/shared/worker_env.h"
+
+struct options;
 
 /* Runs a slot to its end on the calling thread. An exit code: 0 drained or quit, 71 it
  * could not start. */
@@ -21,5 +24,7 @@ int worker_run(const struct worker_env *);
  * when its channel ends or it is told to QUIT, which comes after the last of its slots
  * has gone. */
 int host_run(const struct worker_env *);
+
+struct worker_costs worker_costs(const struct options *);
 
 #endif
