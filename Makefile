@@ -9,6 +9,7 @@
 # make bench-fork    what a fork costs, by size and kind of heap
 # make gc-pause      how long the collector stops its owner, with 1 GiB live
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
+# make fuzz       random bytes as requests, configurations, messages; TIME=60 seconds each (clang)
 # make fuzz-gc    random operations on the heap against a model; TIME=60 seconds (clang)
 # make valgrind-gc   the heap's own errors in the use of memory, where valgrind is installed
 # make lint       layers, headers, sizes, format, static analysis
@@ -116,7 +117,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 # --- rules --------------------------------------------------------------------------
 
 .PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork bench-ab \
-	gc-bench gc-pause fuzz-gc valgrind-gc lint lib install install-lib clean
+	gc-bench gc-pause fuzz fuzz-libs fuzz-gc valgrind-gc lint lib install install-lib clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -260,6 +261,32 @@ fuzz-gc:
 			-timeout=30 -artifact_prefix=build/fuzz-gc/ -print_final_stats=1 $(FUZZ_FLAGS) \
 			build/fuzz-gc/corpus tests/fuzz/corpus-gc; \
 	else echo 'skipped: fuzz-gc needs clang'; fi
+
+# All of the server in a build of its own, then one program for each target: what it finds
+# worth keeping stays in build/fuzz/NAME, beside what it breaks with. TIME is for each.
+FUZZ := $(filter-out main gc,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_OBJECTS = $(MAKE) CC=clang B=build/fuzz/objects SAN=address,undefined \
+	CFLAGS=-fsanitize=fuzzer-no-link
+
+fuzz-libs: $(LIBS) $(TEST_LIB)
+
+build/fuzz/%/target: tests/fuzz/fuzz_main.c
+	@mkdir -p $(@D)/corpus
+	$(call tell,LINK)
+	$(quiet)clang -I. -D_GNU_SOURCE -DFUZZ_TARGET=fuzz_$* -std=c17 -O1 -g -pthread \
+		-fsanitize=fuzzer,address,undefined -o $@ $< -Wl,--start-group \
+		$(filter-out %/libloadtest.a,$(wildcard build/fuzz/objects/lib/*.a)) -Wl,--end-group $(LDLIBS) -lcmocka
+
+fuzz:
+	@.ci/deps install fuzz || true
+	@if command -v clang >/dev/null; then $(FUZZ_OBJECTS) fuzz-libs && \
+		rm -f $(FUZZ:%=build/fuzz/%/target) && \
+		for name in $(FUZZ); do $(MAKE) build/fuzz/$$name/target && \
+			mkdir -p tests/fuzz/corpus-$$name && \
+			build/fuzz/$$name/target -max_total_time=$(TIME) -max_len=4096 -timeout=30 \
+				-artifact_prefix=build/fuzz/$$name/ -print_final_stats=1 $(FUZZ_FLAGS) \
+				build/fuzz/$$name/corpus tests/fuzz/corpus-$$name || exit 1; done; \
+	else echo 'skipped: fuzz needs clang'; fi
 
 # Every 47th combination of settings: a minute.
 VALGRIND_GC := $(wildcard gc/*.c tests/fuzz/*gc*.c) $(addprefix tests/,test.c unit/gc/heap_test.c) \

@@ -345,7 +345,8 @@ static int print_str(const char *text, struct buf *out)
                                 "0123456789./_-:[]";
     int err = 0;
 
-    if (text[0] != '\0' && strspn(text, plain) == strlen(text))
+    if (text[0] != '\0' && strspn(text, plain) == strlen(text) &&
+        strstr(text, "//") == NULL) /* that begins a comment */
         return buf_append_str(out, text);
     err = buf_append_str(out, "\"");
     for (const char *p = text; *p != '\0' && err == 0; p++) {

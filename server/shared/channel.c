@@ -147,9 +147,9 @@ int channel_receive(struct channel *ch, struct message *ret, int *ret_fd)
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN ? 0 : send_error(errno);
-    if (n == 0)
-        return -EPIPE;
     fds = detach_fds(&msg, &fd);
+    if (n == 0 && fds == 0)
+        return -EPIPE; /* else an empty message that brings something */
     if (fds > 1 || (msg.msg_flags & MSG_TRUNC) != 0 ||
         (fds > 0 && (msg.msg_flags & MSG_CTRUNC) != 0) ||
         !is_expected(ch, ret, (size_t)n)) {

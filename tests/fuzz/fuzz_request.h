@@ -4,8 +4,7 @@
  * What must hold of them: the transcript does not depend on where reads ended; a path
  * has no dot segments left; only known statuses refuse. Aborts when it does not.
  *
- * As a libFuzzer target (clang -fsanitize=fuzzer): LLVMFuzzerTestOneInput in
- * fuzz_request.c. A bounded run from fixed seeds is a unit test:
+ * `make fuzz` lets libFuzzer play it. A bounded run from fixed seeds is a unit test:
  * tests/unit/http/test_request_fuzz.c.
  */
 #ifndef COWSHED_FUZZ_REQUEST_H
@@ -14,6 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int fuzz_request(const uint8_t *data, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* gc_libfuzzer.c - fuzz_gc.c as a libFuzzer target; nothing in other builds, whose
- * target of that name is fuzz_request.c. */
+/* gc_libfuzzer.c - fuzz_gc.c as a libFuzzer target; nothing in other builds, which have
+ * fuzz_main.c for the rest. */
 #ifdef FUZZ_LIBFUZZER
 
 #include <stdio.h>

@@ -3,18 +3,12 @@
  * requests. */
 #include <stdlib.h>
 
-#include "server/base/prng.h"
-#include "server/base/span.h"
 #include "server/http/request.h"
 #include "tests/fuzz/fuzz_request.h"
+#include "tests/fuzz/mutate.h"
 #include "tests/test.h"
 
 enum { RUNS = 20000, BYTES_MAX = 1500 };
-
-#define WORD(text)             \
-    {                          \
-        text, sizeof(text) - 1 \
-    }
 
 static const struct span seeds[] = {
     WORD("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
@@ -58,17 +52,8 @@ static const struct span words[] = {
          "a"),
 };
 
-/* Replaces at most `drop` bytes at `at` by `word`, if there is room. */
-static size_t splice(char *bytes, size_t n, size_t at, size_t drop, struct span word)
-{
-    drop = drop < n - at ? drop : n - at;
-    if (n - drop + word.n > BYTES_MAX) {
-        return n;
-    }
-    memmove(bytes + at + word.n, bytes + at + drop, n - at - drop);
-    memcpy(bytes + at, word.p, word.n);
-    return n - drop + word.n;
-}
+static const struct walk walk = { seeds, words, TEST_COUNT(seeds), TEST_COUNT(words),
+                                  3,     6 };
 
 /* What the bytes are, at first sight. */
 static enum request_event first_event(const uint8_t *bytes, size_t n)
@@ -81,7 +66,7 @@ static enum request_event first_event(const uint8_t *bytes, size_t n)
     return event;
 }
 
-/* LLVMFuzzerTestOneInput() aborts when something does not hold. */
+/* fuzz_request() aborts when something does not hold. */
 static void mutated_requests_read_the_same_however_they_are_cut(void **state)
 {
     (void)state;
@@ -90,17 +75,10 @@ static void mutated_requests_read_the_same_however_they_are_cut(void **state)
     prng_seed(&r, 1);
     for (unsigned run = 0; run < RUNS; run++) {
         char bytes[BYTES_MAX];
-        size_t n = 0;
-        for (uint64_t parts = 1 + prng_below(&r, 3); parts > 0; parts--) {
-            n = splice(bytes, n, n, 0, seeds[prng_below(&r, TEST_COUNT(seeds))]);
-        }
-        for (uint64_t edits = prng_below(&r, 6); edits > 0; edits--) {
-            struct span word = words[prng_below(&r, TEST_COUNT(words))];
-            n = splice(bytes, n, prng_below(&r, n + 1), prng_below(&r, 4), word);
-        }
+        size_t n = mutate(&walk, &r, bytes, sizeof bytes);
         uint8_t *exact = malloc(n + (n == 0));
         memcpy(exact, bytes, n);
-        check_int(LLVMFuzzerTestOneInput(exact, n), 0, "run %u", run);
+        check_int(fuzz_request(exact, n), 0, "run %u", run);
         heads += first_event(exact, n) == REQUEST_HEAD;
         refused += first_event(exact, n) == REQUEST_REFUSED;
         free(exact);
@@ -109,4 +87,11 @@ static void mutated_requests_read_the_same_however_they_are_cut(void **state)
                "the walk saw both sides: %u heads, %u refused", heads, refused);
 }
 
-TEST_MAIN(test(mutated_requests_read_the_same_however_they_are_cut))
+static void what_the_fuzzer_found_worth_keeping_still_holds(void **state)
+{
+    (void)state;
+    check_true(replay("tests/fuzz/corpus-request", fuzz_request) > 50);
+}
+
+TEST_MAIN(test(mutated_requests_read_the_same_however_they_are_cut),
+          test(what_the_fuzzer_found_worth_keeping_still_holds))

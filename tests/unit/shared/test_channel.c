@@ -159,8 +159,8 @@ static void a_message_longer_than_the_largest_is_refused(void **state)
     check_int(channel_receive(&b, &got, &got_fd), -EBADMSG);
 }
 
-/* Two descriptors in one message, and one with a bad message: neither stays open here.
- */
+/* Two descriptors in one message, one in an empty message, one in a bad one: none stays
+ * open here. */
 static void descriptors_of_refused_messages_are_closed(void **state)
 {
     struct message m = {
@@ -186,6 +186,10 @@ static void descriptors_of_refused_messages_are_closed(void **state)
     check_true(sendmsg(fds[0], &msg, 0) > 0);
     check_int(channel_receive(&b, &got, &got_fd), -EBADMSG);
     check_int(got_fd, -1);
+    iov.iov_len = 0; /* not the end of the channel, though its length is that of it */
+    c->cmsg_len = CMSG_LEN(sizeof two[0]);
+    check_true(sendmsg(fds[0], &msg, 0) == 0);
+    check_int(channel_receive(&b, &got, &got_fd), -EBADMSG);
     a.generation = 8;
     check_int(channel_send(&a, MESSAGE_READY, NULL, NULL, 0, 0), 0);
     check_int(channel_receive(&b, &got, &got_fd), -EBADMSG);
