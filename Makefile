@@ -5,7 +5,8 @@
 # make test       unit and end-to-end tests; T=NAME runs those whose name contains it
 # make bench      compare the modes under load; the report is in build/bench/
 # make bench-nginx   CPU time per request, beside nginx's
-# make bench-ab       how often the comparison of two servers is wrong
+# make bench-wrk     CPU time of the generator per request, beside wrk's
+# make bench-ab      how often the comparison of two servers is wrong
 # make bench-fork    what a fork costs, by size and kind of heap
 # make gc-pause      how long the collector stops its owner, with 1 GiB live
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
@@ -116,7 +117,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 
 # --- rules --------------------------------------------------------------------------
 
-.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork bench-ab \
+.PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork bench-ab bench-wrk \
 	gc-bench gc-pause fuzz fuzz-libs fuzz-gc valgrind-gc lint lib install install-lib clean
 .SECONDARY:
 
@@ -227,6 +228,10 @@ bench: all
 bench-nginx: all
 	@.ci/deps install bench
 	python3 tests/bench/cpu_per_request.py --cowshed $(B)/cowshed --cowload $(B)/cowload
+
+bench-wrk: all
+	@.ci/deps install tools
+	python3 tests/bench/generator_cost.py --cowload $(B)/cowload
 
 bench-ab: all
 	python3 tests/bench/false_verdicts.py --cowload $(B)/cowload

@@ -34,7 +34,9 @@ int client_init(struct client *client, const struct client_config *config,
     client->conns = calloc(each + one_more, sizeof *client->conns);
     client->buffer = malloc(CLIENT_READ_SIZE);
     client->request = malloc(TARGET_REQUEST_MAX);
+    client->heads = calloc(1, sizeof *client->heads);
     if (client->conns == NULL || client->buffer == NULL || client->request == NULL ||
+        client->heads == NULL ||
         hist_init(&client->connect, TALLY_LOWEST, TALLY_HIGHEST, TALLY_DIGITS) < 0 ||
         recorder_init(&client->recorder, config->tallies > 0 ? config->tallies : 2) <
             0 ||
@@ -46,7 +48,7 @@ int client_init(struct client *client, const struct client_config *config,
     memset(client->buffer, 0, CLIENT_READ_SIZE); /* its page faults are paid now */
     client->n_conns = each + one_more;
     for (unsigned i = 0; i < client->n_conns; i++) {
-        conn_init(&client->conns[i], client->epoll_fd, config->keep > 0);
+        conn_init(&client->conns[i], client->epoll_fd, client->heads, config->keep > 0);
         list_push_back(&client->broken, &client->conns[i].link);
     }
     return 0;
@@ -59,6 +61,7 @@ void client_free(struct client *client)
     free(client->conns);
     free(client->buffer);
     free(client->request);
+    free(client->heads);
     recorder_free(&client->recorder);
     keeper_free(&client->keeper);
     hist_free(&client->connect);

@@ -88,6 +88,7 @@ struct client {
     uint64_t turn;    /* of the loop */
     char *buffer;     /* CLIENT_READ_SIZE, for reading */
     char *request;    /* TARGET_REQUEST_MAX, for the next one */
+    struct heads *heads;
 };
 
 int client_init(struct client *client, const struct client_config *config,

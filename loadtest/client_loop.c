@@ -132,13 +132,19 @@ static void on_response(struct client *client, struct conn *conn)
     keeper_add(&client->keeper, &conn->times, conn->status >= 500,
                span_make(conn->timing, conn->timing_len));
     tally->counts.in_time += now <= client->pacer.end_ns;
-    if (conn->keep) {
+    if (conn->keep && conn->ended) { /* it did not say so beforehand */
+        tally->counts.closes++;
+        reopen(client, conn, now);
+    } else if (conn->keep) {
         conn->state = CONN_IDLE;
         move_to(&client->idle, conn);
     } else {
         reopen(client, conn, now);
     }
-    dispatch(client, now);
+    /* a closed loop reads all that has come, then asks for more: each of the two paths
+     * through the kernel stays in the cache, and the server is woken once */
+    if (client->pacer.open_loop)
+        dispatch(client, now);
 }
 
 static void on_readable(struct client *client, struct conn *conn)
@@ -167,6 +173,7 @@ static void on_event(struct client *client, struct conn *conn, uint32_t events)
         on_opened(client, conn);
         return;
     }
+    conn_note(conn, events);
     if ((events & EPOLLOUT) != 0 && conn_flush(conn) < 0)
         fail(client, conn, &counts->write_errors, clock_ns());
     else if ((events & ~(uint32_t)EPOLLOUT) != 0)
@@ -232,8 +239,10 @@ static uint64_t time_to_sleep(const struct client *client, uint64_t until_ns,
  * closed many connections takes milliseconds, and the plan goes on meanwhile. */
 static void send_what_is_due(struct client *client)
 {
+    if (!client->pacer.open_loop)
+        return;
     uint64_t now = clock_ns();
-    if (client->pacer.open_loop && pacer_next_ns(&client->pacer) <= now)
+    if (pacer_next_ns(&client->pacer) <= now)
         dispatch(client, now);
 }
 

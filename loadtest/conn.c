@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* conn.c - socket and parser of one connection. A request costs one send() and, when
- * the response fits the buffer, one recv(); no epoll_ctl(). */
+ * the response fits the buffer, one recv(); no epoll_ctl(). Events are edges: epoll
+ * looks once at a socket that has something, not again when it has been emptied, which
+ * a recv() that does not fill the buffer is the sign of. */
 #include "loadtest/conn.h"
 
 #include <errno.h>
@@ -14,6 +16,8 @@
 
 #include "server/base/check.h"
 #include "server/base/fd.h"
+
+#define READING ((uint32_t)EPOLLIN | EPOLLRDHUP | EPOLLET)
 
 static struct conn *conn_of(llhttp_t *parser)
 {
@@ -31,7 +35,9 @@ static int on_message_begin(llhttp_t *parser)
 /* 1 tells the parser that there is no body, whatever the headers say. */
 static int on_headers_complete(llhttp_t *parser)
 {
-    return conn_of(parser)->head && parser->status_code >= 200 ? 1 : 0;
+    struct conn *conn = conn_of(parser);
+    conn->sized = (parser->flags & F_CONTENT_LENGTH) != 0;
+    return conn->head && parser->status_code >= 200 ? 1 : 0;
 }
 
 static int on_message_complete(llhttp_t *parser)
@@ -86,11 +92,12 @@ static const llhttp_settings_t parser_settings[] = {
       .on_message_complete = on_message_complete },
 };
 
-void conn_init(struct conn *conn, int epoll_fd, bool wants_timing)
+void conn_init(struct conn *conn, int epoll_fd, struct heads *heads, bool wants_timing)
 {
     *conn = (struct conn){ .magic = CONN_MAGIC,
                            .fd = -1,
                            .epoll_fd = epoll_fd,
+                           .heads = heads,
                            .wants_timing = wants_timing };
     list_init(&conn->link);
     llhttp_init(&conn->parser, HTTP_RESPONSE, &parser_settings[wants_timing]);
@@ -103,6 +110,7 @@ void conn_close(struct conn *conn)
     fd_close(&conn->fd);
     conn->state = CONN_CLOSED;
     conn->unsent = 0;
+    conn->ended = false;
 }
 
 void conn_free(struct conn *conn)
@@ -161,7 +169,7 @@ int conn_opened(struct conn *conn)
         return -err;
     llhttp_reset(&conn->parser);
     conn->state = CONN_IDLE;
-    return watch(conn, EPOLLIN);
+    return watch(conn, READING);
 }
 
 /* Keeps what the kernel did not take. */
@@ -173,7 +181,7 @@ static int keep_rest(struct conn *conn, const char *bytes, size_t len)
         return -ENOMEM;
     memmove(conn->rest, bytes, len);
     conn->unsent = len;
-    return watch(conn, EPOLLIN | EPOLLOUT);
+    return watch(conn, READING | EPOLLOUT);
 }
 
 static int write_some(struct conn *conn, const char *bytes, size_t len)
@@ -185,7 +193,7 @@ static int write_some(struct conn *conn, const char *bytes, size_t len)
     if (taken < len)
         return keep_rest(conn, bytes + taken, len - taken);
     conn->unsent = 0;
-    return watch(conn, EPOLLIN);
+    return watch(conn, READING);
 }
 
 int conn_send(struct conn *conn, const char *request, size_t len, bool head)
@@ -193,7 +201,7 @@ int conn_send(struct conn *conn, const char *request, size_t len, bool head)
     CHECK(conn->state == CONN_IDLE);
     conn->state = CONN_BUSY;
     conn->head = head;
-    conn->complete = false;
+    conn->complete = conn->begun = conn->sized = false;
     conn->field_len = conn->timing_len = 0;
     return write_some(conn, request, len);
 }
@@ -212,23 +220,46 @@ static enum conn_read at_end(struct conn *conn)
     return conn->complete ? CONN_DONE : CONN_BROKEN;
 }
 
+void conn_note(struct conn *conn, uint32_t events)
+{
+    conn->ended |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+}
+
+/* Takes in what has come of the response; false when it is not HTTP. */
+static bool parse(struct conn *conn, const char *bytes, size_t n)
+{
+    bool whole = !conn->begun && !conn->head && !conn->wants_timing;
+    uint16_t status = whole ? heads_find(conn->heads, bytes, n) : 0;
+    conn->begun = true;
+    if (status != 0) {
+        conn->status = status;
+        conn->complete = conn->keep = true;
+        return true;
+    }
+    if (llhttp_execute(&conn->parser, bytes, n) != HPE_OK)
+        return false;
+    if (whole && conn->complete && conn->keep && conn->sized)
+        heads_add(conn->heads, bytes, n, conn->status);
+    return true;
+}
+
 enum conn_read conn_read(struct conn *conn, char *buffer, size_t size,
                          uint64_t *ret_bytes)
 {
     ssize_t n;
     *ret_bytes = 0;
     do {
-        n = recv(conn->fd, buffer, size, 0);
+        do
+            n = recv(conn->fd, buffer, size, 0);
+        while (n < 0 && errno == EINTR);
         if (n < 0)
-            return errno == EAGAIN || errno == EINTR ? CONN_MORE : CONN_BROKEN;
+            return errno == EAGAIN ? CONN_MORE : CONN_BROKEN;
         if (n == 0)
             return at_end(conn);
         *ret_bytes += (uint64_t)n;
-        if (conn->state != CONN_BUSY)
+        if (conn->state != CONN_BUSY || !parse(conn, buffer, (size_t)n))
             return CONN_BROKEN;
-        if (llhttp_execute(&conn->parser, buffer, (size_t)n) != HPE_OK)
-            return CONN_BROKEN;
-    } while (!conn->complete && (size_t)n == size);
+    } while (!conn->complete && ((size_t)n == size || conn->ended));
     if (!conn->complete)
         return CONN_MORE;
     if (conn->unsent > 0) /* answered before it was asked in full: out of step */

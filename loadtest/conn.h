@@ -18,6 +18,7 @@
 
 #include <llhttp.h>
 
+#include "loadtest/heads.h"
 #include "loadtest/server_timing.h"
 #include "loadtest/tally.h"
 #include "loadtest/target.h"
@@ -29,7 +30,8 @@ struct conn {
     uint32_t magic;
     enum conn_state state;
     int fd;
-    int epoll_fd; /* of the client */
+    int epoll_fd;        /* of the client */
+    struct heads *heads; /* likewise */
     uint32_t events;
     struct list link;
     llhttp_t parser;
@@ -43,8 +45,11 @@ struct conn {
     char field[sizeof "server-timing"];
     char timing[SERVER_TIMING_MAX];
     bool head;     /* the request in flight was HEAD */
+    bool begun;    /* some of the response has come */
+    bool sized;    /* it has a Content-Length */
     bool complete; /* the response is */
     bool keep;     /* the connection may be used again after it */
+    bool ended;    /* the server has closed its side */
     size_t unsent; /* bytes of the request that the kernel has not taken */
     char *rest;    /* these bytes; owned, NULL until first needed */
 };
@@ -58,7 +63,7 @@ enum conn_read {
     CONN_BROKEN, /* ended, or not HTTP */
 };
 
-void conn_init(struct conn *conn, int epoll_fd, bool wants_timing);
+void conn_init(struct conn *conn, int epoll_fd, struct heads *heads, bool wants_timing);
 /* Closes at once and forgets the request. */
 void conn_close(struct conn *conn);
 void conn_free(struct conn *conn);
@@ -74,7 +79,9 @@ int conn_send(struct conn *conn, const char *request, size_t len, bool head);
 /* Writes what was left over. 0 or a negative errno. */
 int conn_flush(struct conn *conn);
 
-/* Reads once, or more often while the buffer comes back full. */
+/* What epoll said of a conn that is open: before it is read. */
+void conn_note(struct conn *conn, uint32_t events);
+/* Reads once, or more often while the buffer comes back full, or to the end. */
 enum conn_read conn_read(struct conn *conn, char *buffer, size_t size,
                          uint64_t *ret_bytes);
 

@@ -10,6 +10,7 @@ Its mode says how it lives:
 
 The path of a request says how it is answered:
     /close     and the connection is closed after it
+    /leave     likewise, but the response does not say so
     /mute      not at all
     /503, /404 with that status
     /half      with half of the response, then the connection ends
@@ -54,6 +55,8 @@ class StandIn:
             return b"this is not HTTP\r\n\r\n", False
         if path == b"/close":
             return whole % (b"200 OK", 5, b"Connection: close\r\n", path[1:]), False
+        if path == b"/leave":
+            return whole % (b"200 OK", 5, b"", path[1:]), False
         status = path[1:] + b" No" if path in (b"/503", b"/404") else b"200 OK"
         return whole % (status, len(path), b"", path), True
 

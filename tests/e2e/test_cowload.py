@@ -190,6 +190,16 @@ def a_connection_that_ends_after_each_response_is_opened_again():
 
 
 @test
+def a_server_that_closes_without_a_word_is_noticed_before_the_next_request():
+    """Response and end come together: the connection is not used again. Alone, an end may
+    still cross with a request."""
+    with stand_in() as (address, _):
+        c, _, _ = measure(address, "/leave", "-d", "500ms", "-R", "200", "-c", 4)
+    check(c["closes"] + c["read_errors"] >= c["ok"] - 4 > 0, f"{c}")
+    check(c["read_errors"] <= c["sent"] // 4, f"{c}")
+
+
+@test
 def broken_responses_are_read_errors():
     for path in ("/half", "/garbage"):
         with stand_in() as (address, _):
