@@ -9,20 +9,29 @@
 
 #include "loadtest/ab.h"
 #include "loadtest/plain.h"
+#include "loadtest/report.h"
 #include "loadtest/self_test.h"
 #include "loadtest/serve.h"
 #include "loadtest/slo_main.h"
 
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "ab", ab_main },
+    { "slo", slo_main },
+    { "report", report_main },
+    { "merge", merge_main },
+    { "self-test", self_test_main },
+    { "serve", serve_main },
+};
+
 int main(int argc, char **argv)
 {
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
-    if (argc > 1 && strcmp(argv[1], "ab") == 0)
-        return ab_main(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "self-test") == 0)
-        return self_test_main(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "serve") == 0)
-        return serve_main(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "slo") == 0)
-        return slo_main(argc - 1, argv + 1);
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
     return plain_main(argc, argv);
 }

@@ -42,6 +42,8 @@ static const struct arg run_args[] = {
     { 0, "json", ARG_TEXT, AT(json_path), 0, 0, "FILE", "write the result as JSON" },
     { 0, "hlog", ARG_TEXT, AT(hlog_path), 0, 0, "FILE",
       "write a HdrHistogram log, a line per second" },
+    { 0, "hgrm", ARG_TEXT, AT(hgrm_path), 0, 0, "FILE",
+      "write the percentile spectrum of response times, in milliseconds" },
     { 'v', "version", ARG_FLAG, AT(version), 0, 0, NULL, "print the version" },
     { 'h', "help", ARG_FLAG, AT(help), 0, 0, NULL, "print this" },
 };

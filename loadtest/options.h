@@ -21,6 +21,7 @@ struct options {
     uint64_t seed;
     const char *json_path;
     const char *hlog_path;
+    const char *hgrm_path;
     bool help;
     bool version;
     struct arg_list urls;

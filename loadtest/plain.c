@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "loadtest/hgrm.h"
 #include "loadtest/hlog.h"
 #include "loadtest/options.h"
 #include "loadtest/out_file.h"
@@ -22,6 +23,8 @@ static const char usage[] =
     "usage: cowload [options] URL\n"
     "       cowload ab [options] [PATH]   compare modes, configurations, any servers\n"
     "       cowload slo [options] URL     the highest rate that keeps a goal\n"
+    "       cowload report FILE...        interval logs of any tool, as percentiles\n"
+    "       cowload merge -o OUT FILE...  logs of several machines, added up\n"
     "       cowload self-test [--quick]   measure servers of known latency\n"
     "       cowload serve [options]       be such a server\n";
 
@@ -151,6 +154,19 @@ static int close_hlog(struct plain *plain)
     return err;
 }
 
+static int write_hgrm(const char *path, const struct hist *all)
+{
+    struct out_file out;
+    int err = out_open(&out, path, OUT_WHOLE);
+    if (err == 0) {
+        hgrm_write(out.stream, all, 1e6);
+        err = out_commit(&out);
+    }
+    if (err < 0)
+        out_complain(path, err, OUT_WHOLE);
+    return err;
+}
+
 static int report(struct plain *plain, const struct run_result *result)
 {
     const struct options *options = plain->options;
@@ -159,6 +175,10 @@ static int report(struct plain *plain, const struct run_result *result)
         fprintf(stderr, "\r\033[K");
     summary_print(stdout, options, result, &check);
     int err = close_hlog(plain);
+    if (options->hgrm_path != NULL) {
+        int hgrm_err = write_hgrm(options->hgrm_path, &result->all);
+        err = err < 0 ? err : hgrm_err;
+    }
     if (options->json_path != NULL) {
         int json_err = summary_json(options->json_path, options, result, &check);
         if (json_err < 0)
