@@ -121,6 +121,8 @@ REFUSED = [
     ("A11", f"GET x HTTP/1.1\r\n{HOST}{END}", 400),
     ("A11", f"G@T / HTTP/1.1\r\n{HOST}{END}", 400),
     ("A11", f"get / HTTP/1.1\r\n{HOST}{END}", 501),
+    ("A11", "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + get(""), 400),
+    ("A11", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x00" + get(""), 400),
     ("A11", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     # A12: a chunk size that is no plain hexadecimal number
     ("A12", chunked("0x5\r\nhello\r\n0\r\n\r\n"), 400),
