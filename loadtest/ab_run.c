@@ -234,6 +234,8 @@ static void on_interval(void *arg, const struct run_interval *interval)
         err = hlog_put(hlog, "SERVICE", start, length, &tally->service);
     if (err == 0)
         err = hlog_put(hlog, "LAG", start, length, &tally->lag);
+    if (err == 0)
+        err = hlog_put(hlog, "CONNQ", start, length, &tally->wait);
     CHECK(err == 0 || err == -ENOMEM);
 }
 

@@ -33,7 +33,7 @@ int client_init(struct client *client, const struct client_config *config,
         return -errno;
     client->conns = calloc(each + one_more, sizeof *client->conns);
     client->buffer = malloc(CLIENT_READ_SIZE);
-    client->request = malloc(TARGET_REQUEST_MAX);
+    client->request = malloc(DIAL_PREFACE_MAX + TARGET_REQUEST_MAX);
     client->heads = calloc(1, sizeof *client->heads);
     if (client->conns == NULL || client->buffer == NULL || client->request == NULL ||
         client->heads == NULL ||

@@ -87,7 +87,7 @@ struct client {
     uint64_t spun_ns; /* polling, with nothing to do */
     uint64_t turn;    /* of the loop */
     char *buffer;     /* CLIENT_READ_SIZE, for reading */
-    char *request;    /* TARGET_REQUEST_MAX, for the next one */
+    char *request;    /* for the next one, and what may come before it */
     struct heads *heads;
 };
 

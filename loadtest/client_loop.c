@@ -95,10 +95,12 @@ static void fail(struct client *client, struct conn *conn, uint64_t *counter,
 static void send_on(struct client *client, struct conn *conn, uint64_t planned_ns,
                     uint64_t now_ns)
 {
+    const struct target *target = client->config->target;
     struct tally_counts *counts = &tally_of(client)->counts;
     bool head;
     size_t len =
-        target_next(client->config->target, &client->requests, client->request, &head);
+        conn->requests > 0 ? 0 : dial_preface(&target->dial, conn->fd, client->request);
+    len += target_next(target, &client->requests, client->request + len, &head);
     conn->times = (struct tally_times){ .planned_ns = planned_ns, .sent_ns = now_ns };
     counts->sent++;
     move_to(&client->flight, conn);
@@ -110,7 +112,7 @@ static void send_on(struct client *client, struct conn *conn, uint64_t planned_n
 static void dispatch(struct client *client, uint64_t now_ns)
 {
     struct pacer *pacer = &client->pacer;
-    uint64_t planned, due_ns = pacer_next_ns(pacer);
+    uint64_t planned, due_ns = pacer_next_ns(pacer), waiting = pacer_waiting(pacer);
     if (due_ns < now_ns)
         keeper_stall(&client->keeper, due_ns, now_ns);
     tally_of(client)->counts.planned +=
@@ -118,9 +120,21 @@ static void dispatch(struct client *client, uint64_t now_ns)
     while (!list_empty(&client->idle) && pacer_take(pacer, now_ns, &planned)) {
         if (!pacer->open_loop)
             tally_of(client)->counts.planned++;
+        else
+            hist_record(&tally_of(client)->wait, waiting > 0 ? now_ns - planned : 0);
+        waiting -= waiting > 0; /* the oldest are those that waited before */
         send_on(client, first(&client->idle), planned, now_ns);
         now_ns = clock_ns();
     }
+}
+
+/* It has lived as long as it was asked to. */
+static bool is_old(const struct client *client, const struct conn *conn,
+                   uint64_t now_ns)
+{
+    const struct dial *dial = &client->config->target->dial;
+    return (dial->requests > 0 && conn->requests >= dial->requests) ||
+           (dial->life_ns > 0 && now_ns - conn->since_ns >= dial->life_ns);
 }
 
 static void on_response(struct client *client, struct conn *conn)
@@ -135,7 +149,7 @@ static void on_response(struct client *client, struct conn *conn)
     if (conn->keep && conn->ended) { /* it did not say so beforehand */
         tally->counts.closes++;
         reopen(client, conn, now);
-    } else if (conn->keep) {
+    } else if (conn->keep && !is_old(client, conn, now)) {
         conn->state = CONN_IDLE;
         move_to(&client->idle, conn);
     } else {

@@ -136,17 +136,18 @@ static int watch(struct conn *conn, uint32_t events)
 
 int conn_open(struct conn *conn, const struct target *target, uint64_t now_ns)
 {
-    const struct sockaddr *address = (const void *)&target->address;
+    const struct sockaddr *address = (const void *)&target->dial.address;
     int one = 1;
     CHECK(conn->state == CONN_CLOSED);
     conn->since_ns = now_ns;
+    conn->requests = 0;
     conn->events = 0;
     conn->fd =
         socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (conn->fd < 0)
         return -errno;
     (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    int err = connect(conn->fd, address, target->address_len) < 0 ? -errno : 0;
+    int err = connect(conn->fd, address, target->dial.address_len) < 0 ? -errno : 0;
     if (err == 0 || err == -EINPROGRESS)
         err = watch(conn, EPOLLOUT);
     if (err < 0) {
@@ -176,7 +177,7 @@ int conn_opened(struct conn *conn)
 static int keep_rest(struct conn *conn, const char *bytes, size_t len)
 {
     if (conn->rest == NULL)
-        conn->rest = malloc(TARGET_REQUEST_MAX);
+        conn->rest = malloc(DIAL_PREFACE_MAX + TARGET_REQUEST_MAX);
     if (conn->rest == NULL)
         return -ENOMEM;
     memmove(conn->rest, bytes, len);
@@ -199,6 +200,7 @@ static int write_some(struct conn *conn, const char *bytes, size_t len)
 int conn_send(struct conn *conn, const char *request, size_t len, bool head)
 {
     CHECK(conn->state == CONN_IDLE);
+    conn->requests++;
     conn->state = CONN_BUSY;
     conn->head = head;
     conn->complete = conn->begun = conn->sized = false;

@@ -37,6 +37,7 @@ struct conn {
     llhttp_t parser;
     struct tally_times times; /* of the request in flight */
     uint64_t since_ns;        /* the connection was begun, or broken, at */
+    uint64_t requests;        /* sent on it */
     uint64_t turn;            /* of the client's loop, when it was begun */
     uint16_t status;          /* of the response in flight */
     bool wants_timing;        /* keep the Server-Timing header of responses */

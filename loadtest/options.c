@@ -37,6 +37,16 @@ static const struct arg run_args[] = {
       "draw requests from the lines 'WEIGHT [GET|HEAD] PATH' of a file" },
     { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
       "put a key from 0 to N-1 where the path has {}; /o/{} without a path" },
+    { 0, "conn-requests", ARG_COUNT, AT(dial.requests), 1, UINT64_MAX, "N",
+      "close a connection after so many requests, and open another" },
+    { 0, "conn-life", ARG_TIME, AT(dial.life_ns), MS, 24 * 3600 * SECOND, "TIME",
+      "likewise after this long, between two requests" },
+    { 0, "unix", ARG_TEXT, AT(dial.unix_path), 0, 0, "PATH",
+      "connect to this socket; the URL says what is asked of it" },
+    { 0, "resolve", ARG_TEXT, AT(dial.resolve), 0, 0, "HOST:PORT:ADDRESS",
+      "connect to this address instead of that of the name" },
+    { 0, "proxy-protocol", ARG_TEXT, AT(proxy_text), 0, 0, "v1|v2",
+      "begin each connection with a header of the PROXY protocol" },
     { 0, "seed", ARG_COUNT, AT(seed), 0, UINT64_MAX, "N",
       "of the plan, the mix and the keys (1)" },
     { 0, "json", ARG_TEXT, AT(json_path), 0, 0, "FILE", "write the result as JSON" },
@@ -93,6 +103,11 @@ static int check_together(struct options *options, char *error)
                  "%llu threads need at least as many connections, not %llu",
                  (unsigned long long)options->threads,
                  (unsigned long long)options->connections);
+    else if (options->proxy_text != NULL &&
+             !dial_parse_proxy(options->proxy_text, &options->dial.proxy))
+        snprintf(error, ARGS_ERROR_MAX,
+                 "bad value '%.60s' for --proxy-protocol: it must be v1 or v2",
+                 options->proxy_text);
     else if (options->constant && options->rate == 0)
         snprintf(error, ARGS_ERROR_MAX, "--constant needs a rate (-R)");
     else

@@ -4,6 +4,7 @@
 #define LOADTEST_OPTIONS_H
 
 #include "loadtest/args.h"
+#include "loadtest/dial.h"
 
 struct options {
     uint64_t threads;
@@ -17,6 +18,8 @@ struct options {
     bool latency;
     struct arg_list headers;
     const char *mix_path;
+    const char *proxy_text; /* as given */
+    struct dial_config dial;
     struct arg_zipf zipf; /* no keys: not asked for */
     uint64_t seed;
     const char *json_path;

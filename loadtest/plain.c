@@ -3,6 +3,7 @@
 #include "loadtest/plain.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "loadtest/run.h"
 #include "loadtest/selfcheck.h"
 #include "loadtest/summary.h"
+#include "loadtest/units.h"
 #include "server/base/clock.h"
 
 static const char usage[] =
@@ -35,7 +37,8 @@ struct plain {
     struct out_file hlog; /* not open: not asked for */
     int hlog_error;
     bool terminal;
-    uint64_t requests;
+    char news[96]; /* of the last interval, for the line of progress */
+    uint64_t errors;
 };
 
 static int fail(const char *message)
@@ -62,15 +65,29 @@ static void log_series(struct plain *plain, const char *tag,
         plain->hlog_error = err;
 }
 
+static void note_progress(struct plain *plain, const struct run_interval *interval)
+{
+    const struct tally_counts *counts = &interval->tally->counts;
+    char p99[UNITS_TEXT_MAX];
+    plain->errors += counts->http_errors + counts->read_errors + counts->write_errors +
+                     counts->timeouts;
+    snprintf(plain->news, sizeof plain->news, "%.0f/s, p99 %s, %llu errors",
+             interval->length_s > 0 ? (double)counts->in_time / interval->length_s : 0,
+             units_time(p99, (double)hist_percentile(interval->all, 99, 100)),
+             (unsigned long long)plain->errors);
+}
+
 static void on_interval(void *arg, const struct run_interval *interval)
 {
     struct plain *plain = arg;
-    plain->requests += interval->tally->counts.in_time;
+    if (plain->terminal)
+        note_progress(plain, interval);
     if (!out_is_open(&plain->hlog))
         return;
     log_series(plain, NULL, interval, interval->all);
     log_series(plain, "SERVICE", interval, &interval->tally->service);
     log_series(plain, "LAG", interval, &interval->tally->lag);
+    log_series(plain, "CONNQ", interval, &interval->tally->wait);
     fflush(plain->hlog.stream); /* a partial log ends with a whole interval */
 }
 
@@ -79,12 +96,12 @@ static bool on_tick(void *arg, double elapsed_s)
     struct plain *plain = arg;
     if (!plain->terminal)
         return true;
+    double left_s = (double)plain->options->duration_ns / 1e9 - elapsed_s;
     if (elapsed_s < 0)
         fprintf(stderr, "\r\033[K  getting ready");
     else
-        fprintf(stderr, "\r\033[K  %.0fs of %.0fs, %llu requests", elapsed_s,
-                (double)plain->options->duration_ns / 1e9,
-                (unsigned long long)plain->requests);
+        fprintf(stderr, "\r\033[K  %s%s%.0fs left", plain->news,
+                plain->news[0] != '\0' ? ", " : "", fmax(left_s, 0));
     return true;
 }
 
@@ -218,6 +235,7 @@ static int measure(const struct options *options)
         .mix_path = options->mix_path,
         .zipf_keys = options->zipf.keys,
         .zipf_exponent = options->zipf.exponent,
+        .dial = options->dial,
     };
     struct target target;
     char error[TARGET_ERROR_MAX];

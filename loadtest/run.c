@@ -265,7 +265,7 @@ static bool have_connection(struct run *run, char *error)
         snprintf(error, RUN_ERROR_MAX, "interrupted before the first connection");
     else
         snprintf(error, RUN_ERROR_MAX, "could not connect to %s: %s",
-                 run->config->client.target->address_text, reason);
+                 run->config->client.target->dial.text, reason);
     return false;
 }
 

@@ -107,6 +107,7 @@ static void print_latency(FILE *out, const struct options *options,
         print_percentiles(out, "Of successful responses only", &tally->ok, false);
     print_percentiles(out, "Service time (from the actual sending)", &tally->service,
                       false);
+    print_percentiles(out, "Wait for a free connection", &tally->wait, false);
     print_percentiles(out, "Lag of the generator itself", &tally->lag, false);
 }
 

@@ -52,10 +52,10 @@ static json_t *settings_json(const struct options *options)
 static json_t *latency_json(const struct run_result *result)
 {
     const struct tally *tally = &result->tally;
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "all", hist_json(&result->all), "ok",
-                     hist_json(&tally->ok), "service", hist_json(&tally->service),
-                     "lag", hist_json(&tally->lag), "connect",
-                     hist_json(&result->connect));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "all", hist_json(&result->all),
+                     "ok", hist_json(&tally->ok), "service", hist_json(&tally->service),
+                     "lag", hist_json(&tally->lag), "connection_wait",
+                     hist_json(&tally->wait), "connect", hist_json(&result->connect));
 }
 
 int summary_json(const char *path, const struct options *options,

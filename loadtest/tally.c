@@ -14,7 +14,8 @@ static int new_hist(struct hist *ret_hist)
 int tally_init(struct tally *ret_tally)
 {
     struct tally tally = { 0 };
-    struct hist *all[] = { &tally.ok, &tally.bad, &tally.service, &tally.lag };
+    struct hist *all[] = { &tally.ok, &tally.bad, &tally.service, &tally.lag,
+                           &tally.wait };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         if (new_hist(all[i]) < 0) {
             tally_free(&tally);
@@ -33,6 +34,7 @@ void tally_free(struct tally *tally)
     hist_free(&tally->bad);
     hist_free(&tally->service);
     hist_free(&tally->lag);
+    hist_free(&tally->wait);
 }
 
 /* Most seconds have no failure and a closed loop has no lag: leave those alone. */
@@ -49,6 +51,7 @@ void tally_reset(struct tally *tally)
     reset_hist(&tally->bad);
     reset_hist(&tally->service);
     reset_hist(&tally->lag);
+    reset_hist(&tally->wait);
 }
 
 static void merge_hist(struct hist *into, const struct hist *from)
@@ -66,6 +69,7 @@ void tally_merge(struct tally *into, const struct tally *from)
     merge_hist(&into->bad, &from->bad);
     merge_hist(&into->service, &from->service);
     merge_hist(&into->lag, &from->lag);
+    merge_hist(&into->wait, &from->wait);
 }
 
 void tally_response(struct tally *tally, const struct tally_times *times,

@@ -51,6 +51,8 @@ struct tally {
     struct hist bad;     /* everything else, in the tail: see tally_failed() */
     struct hist service; /* sent to last byte, of those in `ok` */
     struct hist lag;     /* planned time to when the generator noticed */
+    struct hist wait;    /* planned time to sending, of those that found no connection
+                          * free when they were noticed; 0 of the others */
 };
 
 /* The times of one request. In a closed loop the planned time is the time of sending.

@@ -3,7 +3,6 @@
 #include "loadtest/target.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,27 +195,6 @@ static int load_mix(struct target *target, const struct target_config *config,
     return err;
 }
 
-static int resolve(struct target *target, const struct url *url, char *error)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
-    char host[64], port[8];
-    int code = getaddrinfo(url->host, url->port, &hints, &found);
-    if (code != 0) {
-        snprintf(error, TARGET_ERROR_MAX, "could not resolve '%.100s': %s", url->host,
-                 gai_strerror(code));
-        return -EADDRNOTAVAIL;
-    }
-    memcpy(&target->address, found->ai_addr, found->ai_addrlen);
-    target->address_len = found->ai_addrlen;
-    bool v6 = found->ai_family == AF_INET6;
-    code = getnameinfo(found->ai_addr, found->ai_addrlen, host, sizeof host, port,
-                       sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-    freeaddrinfo(found);
-    snprintf(target->address_text, sizeof target->address_text, "%s%s%s:%s",
-             v6 ? "[" : "", code == 0 ? host : "?", v6 ? "]" : "", url->port);
-    return 0;
-}
-
 int target_init(struct target *ret_target, const struct target_config *config,
                 char error[TARGET_ERROR_MAX])
 {
@@ -236,7 +214,7 @@ int target_init(struct target *ret_target, const struct target_config *config,
     if (err == 0 && config->zipf_keys > 0)
         err = alias_init_zipf(&target.keys, config->zipf_keys, config->zipf_exponent);
     if (err == 0)
-        err = resolve(&target, &url, error);
+        err = dial_init(&target.dial, &config->dial, &url, error);
     if (err < 0) {
         if (error[0] == '\0')
             snprintf(error, TARGET_ERROR_MAX, "could not prepare requests: %s",

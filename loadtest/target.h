@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "loadtest/alias.h"
+#include "loadtest/dial.h"
 #include "server/base/span.h"
 
 enum {
@@ -29,6 +30,7 @@ struct target_config {
     const char *mix_path; /* NULL: GET of the URL */
     uint32_t zipf_keys;   /* 0: no keys */
     double zipf_exponent;
+    struct dial_config dial;
 };
 
 struct target_template {
@@ -39,9 +41,7 @@ struct target_template {
 };
 
 struct target {
-    struct sockaddr_storage address;
-    socklen_t address_len;
-    char address_text[80]; /* 127.0.0.1:8080, for messages */
+    struct dial dial;
     struct target_template *templates;
     uint32_t n_templates;
     struct alias mix;  /* of templates; no cells when there is one */

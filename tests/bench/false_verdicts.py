@@ -4,7 +4,7 @@
 
 Each repetition compares, with a seed of its own, a server with itself (A/A), and with one whose 99th
 percentile is a fifth longer. The servers are `cowload serve`, whose latency is known: one request in
-fifty takes 10 ms, or 12. The second kind of repetition compares cowshed with itself.
+fifty takes 100 ms, or 120. The second kind of repetition compares cowshed with itself.
 
 Exit code: 0 when no more A/A pairs are told apart than the stated error rate admits and the planted
 difference is found each time; 1 when not; 3 when the machine was too busy for a verdict.
@@ -34,9 +34,9 @@ def compare(cowload, arms, out, seed, *args):
 
 
 def known(args, seed, out):
-    serve = f"run {args.cowload} serve -p {{port}} --delay 2ms --every 50 --realtime --slow"
-    return compare(args.cowload, [f"a={serve} 10ms", f"a={serve} 10ms", f"planted={serve} 12ms"],
-                   out, seed, "-b", "7", "-d", "600ms", "--warmup", "200ms", "-R", "2500", "--total",
+    serve = f"run {args.cowload} serve -p {{port}} --delay 20ms --every 50 --realtime --slow"
+    return compare(args.cowload, [f"a={serve} 100ms", f"a={serve} 100ms", f"planted={serve} 120ms"],
+                   out, seed, "-b", "7", "-d", "600ms", "--warmup", "200ms", "-R", "2500", "-c", "256", "--total",
                    "10m", "/")
 
 

@@ -2,7 +2,10 @@
 """cowload against a stand-in that behaves badly on purpose, and against cowshed."""
 
 import base64
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import struct
@@ -121,13 +124,48 @@ def an_interval_log_is_read_by_another_decoder():
         totals[tag] = totals.get(tag, 0) + sum(decode_histogram(blob).values())
     want = {"": result["latency"]["all"]["samples"],
             "Tag=SERVICE": result["latency"]["service"]["samples"],
-            "Tag=LAG": result["latency"]["lag"]["samples"]}
+            "Tag=LAG": result["latency"]["lag"]["samples"],
+            "Tag=CONNQ": result["latency"]["connection_wait"]["samples"]}
     check_equal(totals, want, "samples in the log")
     whole = sum(decode_histogram(result["latency"]["all"]["hdr"]).values())
     check_equal(whole, want[""], "samples in the JSON")
 
 
+@test
+def progress_is_a_line_on_a_terminal_and_nothing_elsewhere():
+    with stand_in() as (address, _):
+        master, slave = pty.openpty()
+        with subprocess.Popen([COWLOAD, "-d2500ms", "-R50", f"http://{address}/404"], stdin=slave,
+                              stdout=subprocess.DEVNULL, stderr=slave) as run:
+            os.close(slave)
+            check(run.wait(60) in MEASURED, "exit code")
+        text = b""
+        with contextlib.suppress(OSError):  # the end of a terminal is an error
+            while more := os.read(master, 65536):
+                text += more
+        os.close(master)
+        _, _, err = cowload("-d300ms", "-R50", f"http://{address}/x", codes=MEASURED)
+    check(re.search(rb"\r\x1b\[K  \d+/s, p99 [\d.]+[mun]?s, [1-9]\d* errors, [01]s left", text), f"{text}")
+    check_equal(err, "", "where nobody looks")
+
+
 # ---- when the server misbehaves ----
+
+
+@test
+def the_wait_for_a_connection_is_told_apart():
+    """Two connections and answers of 20 ms carry 100 requests in a second, not 150."""
+    with folder() as out:
+        with subprocess.Popen([COWLOAD, "serve", "--delay", "20ms"], stdin=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True) as server:
+            address = server.stderr.readline().split("listen=")[1].strip()
+            results = [measure(address, "/", "-d", "1s", "-R", "150", "--constant", "-c", count)[1]
+                       for count in ("2", "40")]
+            server.terminate()
+    narrow, wide = (r["latency"]["connection_wait"] for r in results)
+    check(narrow["max_ns"] > 100e6, f"with two connections {narrow['max_ns']} ns")
+    check_equal(narrow["samples"], results[0]["counts"]["sent"], "one for each that was sent")
+    check(wide["max_ns"] < narrow["max_ns"] / 2, f"with forty {wide['max_ns']} ns")
 
 
 @test
