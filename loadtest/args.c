@@ -73,6 +73,22 @@ static int parse_rate(const char *text, const struct arg *arg, double *ret_value
     return parse_metric(text, 0.001, (double)arg->max, ret_value);
 }
 
+static int parse_ramp(const char *text, const struct arg *arg,
+                      struct arg_ramp *ret_value)
+{
+    struct span from, to;
+    char first[64];
+    if (!span_cut(span_of(text), ':', &from, &to)) {
+        int err = parse_rate(text, arg, &ret_value->from);
+        ret_value->to = ret_value->from;
+        return err;
+    }
+    if (span_to_cstr(from, first, sizeof first) < 0)
+        return -EINVAL;
+    int err = parse_rate(first, arg, &ret_value->from);
+    return err < 0 ? err : parse_rate(to.p, arg, &ret_value->to);
+}
+
 static int parse_zipf(const char *text, struct arg_zipf *ret_value)
 {
     struct span keys, exponent;
@@ -97,6 +113,8 @@ static int set_value(const struct arg *arg, const char *text, void *field)
         return parse_count(text, arg, field);
     case ARG_RATE:
         return parse_rate(text, arg, field);
+    case ARG_RAMP:
+        return parse_ramp(text, arg, field);
     case ARG_TIME:
         return num_parse_time(span_of(text), CLOCK_NS_PER_S, arg->min, arg->max, field);
     case ARG_TEXT:
@@ -118,6 +136,7 @@ static void describe(const struct arg *arg, char *out, size_t size)
         snprintf(out, size, "a number from %llu to %llu", (unsigned long long)arg->min,
                  (unsigned long long)arg->max);
         break;
+    case ARG_RAMP:
     case ARG_RATE:
         snprintf(out, size, "requests per second, above 0, at most %llu%s",
                  (unsigned long long)arg->max, arg->min == 0 ? ", or auto" : "");

@@ -17,6 +17,7 @@ enum arg_kind {
     ARG_FLAG,  /* no value; bool */
     ARG_COUNT, /* 12, 10k, 2M (powers of 1000, as wrk); uint64_t */
     ARG_RATE,  /* as ARG_COUNT, or "auto" where min is 0; double, 0 for auto */
+    ARG_RAMP,  /* as ARG_RATE without "auto", or FROM:TO; struct arg_ramp */
     ARG_TIME,  /* 10s, 500ms; a bare number is in seconds, as wrk; uint64_t ns */
     ARG_TEXT,  /* anything but nothing; const char * */
     ARG_LIST,  /* the same, may be given again; struct arg_list */
@@ -37,6 +38,10 @@ struct arg {
 struct arg_list {
     const char **items; /* owned; the strings belong to argv */
     size_t n;
+};
+
+struct arg_ramp {
+    double from, to; /* the same when it is one rate */
 };
 
 struct arg_zipf {

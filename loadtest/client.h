@@ -32,6 +32,8 @@ struct client_config {
     unsigned threads;
     unsigned connections; /* of all threads together */
     double rate;          /* requests per second of all threads; 0: closed loop */
+    double rate_to;       /* at the end of a ramp; 0: none */
+    unsigned steps;       /* of the ramp; 0: a line */
     bool constant;
     uint64_t seed;
     uint64_t timeout_ns;

@@ -20,8 +20,11 @@ static const struct arg run_args[] = {
       "connections to keep open, of all threads together (10)" },
     { 'd', "duration", ARG_TIME, AT(duration_ns), MS, 24 * 3600 * SECOND, "TIME",
       "measured time (10s)" },
-    { 'R', "rate", ARG_RATE, AT(rate), 1, 100000000, "RATE",
-      "requests per second, planned: an open loop; without it a closed loop" },
+    { 'R', "rate", ARG_RAMP, AT(ramp), 1, 100000000, "RATE|FROM:TO",
+      "requests per second, planned: an open loop; without it a closed loop. FROM:TO "
+      "rises or falls over the measured time" },
+    { 0, "steps", ARG_COUNT, AT(steps), 2, 10000, "N",
+      "in so many steps of equal length, instead of a line" },
     { 0, "constant", ARG_FLAG, AT(constant), 0, 0, NULL,
       "plan equal gaps instead of a Poisson process" },
     { 0, "warmup", ARG_TIME, AT(warmup_ns), 0, 3600 * SECOND, "TIME",
@@ -108,6 +111,9 @@ static int check_together(struct options *options, char *error)
         snprintf(error, ARGS_ERROR_MAX,
                  "bad value '%.60s' for --proxy-protocol: it must be v1 or v2",
                  options->proxy_text);
+    else if (options->steps > 0 && options->ramp.from == options->ramp.to)
+        snprintf(error, ARGS_ERROR_MAX,
+                 "--steps needs a rate that changes (-R FROM:TO)");
     else if (options->constant && options->rate == 0)
         snprintf(error, ARGS_ERROR_MAX, "--constant needs a rate (-R)");
     else
@@ -126,6 +132,7 @@ int options_parse(struct options *ret_options, int argc, char **argv,
         .seed = 1,
     };
     int err = args_parse(&run_table, argc, argv, ret_options, error);
+    ret_options->rate = (ret_options->ramp.from + ret_options->ramp.to) / 2;
     if (err == 0 && !ret_options->help && !ret_options->version)
         err = check_together(ret_options, error);
     if (err == 0 && ret_options->urls.n == 1)

@@ -13,7 +13,9 @@ struct options {
     uint64_t warmup_ns;
     uint64_t timeout_ns;
     uint64_t spin_ns;
-    double rate; /* 0: closed loop */
+    struct arg_ramp ramp; /* as given */
+    double rate;          /* requests per second, on average; 0: closed loop */
+    uint64_t steps;
     bool constant;
     bool latency;
     struct arg_list headers;

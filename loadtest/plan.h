@@ -19,6 +19,11 @@ struct plan_config {
     bool constant;
     unsigned stream; /* this one of `streams` */
     unsigned streams;
+    /* A ramp: from `rate` to `rate_to` over length_ns, in a line, or in so many steps
+     * of equal length; then it stays. rate_to 0: no ramp. */
+    double rate_to;
+    double length_ns;
+    unsigned steps; /* 0: a line */
 };
 
 struct plan {
@@ -26,6 +31,11 @@ struct plan {
     double gap_ns; /* mean between two arrivals of this stream */
     double phase;  /* of a constant plan, in gaps */
     bool constant;
+    bool ramp;
+    double from, to;  /* arrivals of this stream per ns */
+    double length_ns; /* of the ramp */
+    unsigned steps;
+    double due;     /* of a ramp: the expected number of arrivals before the next one */
     uint64_t index; /* of the arrival that is next */
     double at_ns;   /* when, from the start of the plan */
 };
@@ -38,6 +48,9 @@ static inline uint64_t plan_next_ns(const struct plan *plan)
 {
     return (uint64_t)plan->at_ns;
 }
+
+/* When `due` arrivals are expected to have come: where the rate has that integral. */
+double plan_ramp_ns(const struct plan *plan, double due);
 
 /* A seed for something that must not be correlated with the others of this run. */
 uint64_t plan_derive_seed(uint64_t seed, uint64_t purpose);

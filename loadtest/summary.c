@@ -4,6 +4,7 @@
 #include "loadtest/summary.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "loadtest/quantile.h"
 #include "loadtest/units.h"
@@ -79,11 +80,16 @@ void summary_begin(FILE *out, const struct options *options)
     fprintf(out, "  %llu threads and %llu connections\n",
             (unsigned long long)options->threads,
             (unsigned long long)options->connections);
+    char rate[64];
+    snprintf(rate, sizeof rate, "%.6g", options->ramp.from);
+    if (options->ramp.to != options->ramp.from)
+        snprintf(rate + strlen(rate), sizeof rate - strlen(rate), " to %.6g",
+                 options->ramp.to);
     if (options->rate > 0)
         fprintf(out,
-                "  open loop: %.6g requests/s planned (%s, seed %llu); latency counts "
+                "  open loop: %s requests/s planned (%s, seed %llu); latency counts "
                 "from the planned time\n",
-                options->rate, options->constant ? "constant" : "Poisson",
+                rate, options->constant ? "constant" : "Poisson",
                 (unsigned long long)options->seed);
     else
         fprintf(out, "  closed loop: latency is service time, and not comparable with "

@@ -40,10 +40,12 @@ static json_t *reasons_json(const struct selfcheck *check)
 static json_t *settings_json(const struct options *options)
 {
     return json_pack(
-        "{s:s, s:s, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "url", options->url,
-        "loop", options->rate > 0 ? "open" : "closed", "rate", options->rate,
-        "constant", (int)options->constant, "threads", (json_int_t)options->threads,
-        "connections", (json_int_t)options->connections, "duration_ns",
+        "{s:s, s:s, s:f, s:f, s:f, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "url",
+        options->url, "loop", options->rate > 0 ? "open" : "closed", "rate",
+        options->rate, "rate_from", options->ramp.from, "rate_to", options->ramp.to,
+        "steps", (json_int_t)options->steps, "constant", (int)options->constant,
+        "threads", (json_int_t)options->threads, "connections",
+        (json_int_t)options->connections, "duration_ns",
         (json_int_t)options->duration_ns, "warmup_ns", (json_int_t)options->warmup_ns,
         "timeout_ns", (json_int_t)options->timeout_ns, "seed",
         (json_int_t)options->seed);

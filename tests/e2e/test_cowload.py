@@ -101,6 +101,16 @@ def the_plan_is_kept_over_several_threads():
 
 
 @test
+def a_ramp_rises_over_the_run_in_a_line_or_in_steps():
+    with stand_in() as (address, _):
+        for args in ((), ("--steps", "2")):
+            c, result, text = measure(address, "/x", "-R100:300", "-d2s", "--constant", "-c4", *args)
+            check_equal(c["planned"], 400, f"200/s on average for two seconds {args}")
+            check("100 to 300 requests/s planned" in text, text)
+            check_equal((result["settings"]["rate_from"], result["settings"]["rate_to"]), (100, 300), "settings")
+
+
+@test
 def keys_replace_the_gap_in_the_path():
     with stand_in() as (address, _):
         c, _, _ = measure(address, "/key-{}-x", "--zipf", "50,1.0", "-R200", "-d1s")

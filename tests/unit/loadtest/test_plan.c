@@ -12,7 +12,11 @@ static struct plan make(uint64_t seed, double rate, bool constant, unsigned stre
                         unsigned streams)
 {
     struct plan plan;
-    struct plan_config config = { seed, rate, constant, stream, streams };
+    struct plan_config config = { .seed = seed,
+                                  .rate = rate,
+                                  .constant = constant,
+                                  .stream = stream,
+                                  .streams = streams };
     plan_init(&plan, &config);
     return plan;
 }
@@ -116,7 +120,62 @@ static void a_constant_plan_does_not_drift(void **state)
     check_uint(plan_next_ns(&plan), UINT64_C(1000000000000000), "after 3 million");
 }
 
-TEST_MAIN(test(the_same_seed_gives_the_same_arrivals),
+/* Arrivals of a ramp in each tenth of its length, and after it. */
+static void count_tenths(double from, double to, unsigned steps, bool constant,
+                         unsigned streams, unsigned *ret_counts)
+{
+    memset(ret_counts, 0, 12 * sizeof *ret_counts);
+    for (unsigned stream = 0; stream < streams; stream++) {
+        struct plan plan;
+        struct plan_config config = { .seed = 3,
+                                      .rate = from,
+                                      .rate_to = to,
+                                      .length_ns = 1e10,
+                                      .steps = steps,
+                                      .constant = constant,
+                                      .stream = stream,
+                                      .streams = streams };
+        plan_init(&plan, &config);
+        for (double before = 0; plan.at_ns < 1.2e10; plan_advance(&plan)) {
+            check_true(plan.at_ns >= before, "time goes on");
+            before = plan.at_ns;
+            ret_counts[(unsigned)(plan.at_ns / 1e9)]++;
+        }
+    }
+}
+
+static void a_ramp_has_the_rate_of_each_moment(void **state)
+{
+    (void)state;
+    static const struct {
+        double from, to;
+        unsigned steps;
+    } cases[] = { { 1000, 11000, 0 },
+                  { 9000, 100, 0 },
+                  { 1000, 10000, 10 },
+                  { 8000, 2000, 2 },
+                  { 500, 500.0000001, 0 } };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        for (unsigned kind = 0; kind < 4; kind++) {
+            unsigned counts[12];
+            bool constant = kind % 2 == 1;
+            double from = cases[i].from, to = cases[i].to;
+            count_tenths(from, to, cases[i].steps, constant, kind < 2 ? 1 : 3, counts);
+            for (unsigned t = 0; t < 12; t++) {
+                double want = from + (to - from) * (t + 0.5) / 10;
+                if (cases[i].steps > 0)
+                    want = from + (to - from) * (t * cases[i].steps / 10) /
+                                      (cases[i].steps - 1);
+                want = t < 10 ? want : to;
+                check_near(counts[t], want, constant ? 4 : 5 * sqrt(want) + 1,
+                           "case %zu, kind %u, second %u", i, kind, t);
+            }
+        }
+    }
+}
+
+TEST_MAIN(test(a_ramp_has_the_rate_of_each_moment),
+          test(the_same_seed_gives_the_same_arrivals),
           test(seeds_and_threads_have_plans_of_their_own),
           test(the_gaps_of_a_poisson_plan_are_exponential),
           test(threads_together_are_one_poisson_process),
