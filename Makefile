@@ -12,6 +12,7 @@
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
 # make fuzz       random bytes as requests, configurations, messages; TIME=60 seconds each (clang)
 # make fuzz-gc    random operations on the heap against a model; TIME=60 seconds (clang)
+# make soak       kills, stops, reloads, slow clients for TIME seconds; SEED= MODES=
 # make valgrind-gc   the heap's own errors in the use of memory, where valgrind is installed
 # make lint       layers, headers, sizes, format, static analysis
 # make lib        the collector as a library of its own, libcowgc.a
@@ -118,7 +119,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 # --- rules --------------------------------------------------------------------------
 
 .PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork bench-ab bench-wrk \
-	gc-bench gc-pause fuzz fuzz-libs fuzz-gc valgrind-gc lint lib install install-lib clean
+	gc-bench gc-pause fuzz fuzz-libs fuzz-gc soak valgrind-gc lint lib install install-lib clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -310,6 +311,12 @@ valgrind-gc:
 		valgrind -q --error-exitcode=9 build/valgrind-gc/test_poison && \
 		FUZZ_GC_EVERY=47 valgrind -q --error-exitcode=9 build/valgrind-gc/test_fuzz_gc one_input; \
 	else echo 'skipped: valgrind-gc needs valgrind'; fi
+
+SEED ?= 0
+MODES ?= shared,arena,threads
+
+soak: all
+	cd tests && COWSHED_BUILD=../$(B) python3 -m e2e.soak --time $(TIME) --seed $(SEED) --modes $(MODES)
 
 lint:
 	@.ci/deps install lint

@@ -24,12 +24,13 @@ class Chaos(threading.Thread):
     """Kills workers, asks for new generations, purges and collects, in turns, until
     stopped."""
 
-    def __init__(self, server, kills, paths, pause_s):
+    def __init__(self, server, kills, paths, pause_s, most=KILLS):
         super().__init__(daemon=True)
         self.server = server
         self.kills = kills
         self.paths = paths
         self.pause_s = pause_s
+        self.most = most  # kills
         self.random = random.Random(SEED)
         self.over = threading.Event()
         self.reforks = 0
@@ -53,7 +54,7 @@ class Chaos(threading.Thread):
         status = self.server.status()
         self.recycles, self.generation = status["recycles"], status["generation"]
         ready = [s for s in status["slots"] if s["state"] == "ready"]
-        if len(ready) < 2 or len(self.kills) >= KILLS:
+        if len(ready) < 2 or len(self.kills) >= self.most:
             return
         pid = self.random.choice(ready)["pid"]
         victims = {(s["slot"], s["generation"]) for s in ready if s["pid"] == pid}
