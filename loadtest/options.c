@@ -33,6 +33,9 @@ static const struct arg run_args[] = {
       "give a request up this long after it was sent (2s)" },
     { 0, "spin", ARG_TIME, AT(spin_ns), 0, 10 * MS, "TIME",
       "poll instead of sleeping this long before a request is due (0s)" },
+    { 0, "max-hiccup", ARG_TIME, AT(max_hiccup_ns), 1, 3600 * SECOND, "TIME",
+      "p99.9 of the machine's own hiccups beyond which a run is INVALID (p99.9 of the "
+      "latency / 10, 2ms at least)" },
     { 'H', "header", ARG_LIST, AT(headers), 0, 0, "'NAME: VALUE'",
       "add a header to each request" },
     { 'L', "latency", ARG_FLAG, AT(latency), 0, 0, NULL, "print percentiles" },

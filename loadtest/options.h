@@ -13,8 +13,9 @@ struct options {
     uint64_t warmup_ns;
     uint64_t timeout_ns;
     uint64_t spin_ns;
-    struct arg_ramp ramp; /* as given */
-    double rate;          /* requests per second, on average; 0: closed loop */
+    uint64_t max_hiccup_ns; /* 0: by the latency */
+    struct arg_ramp ramp;   /* as given */
+    double rate;            /* requests per second, on average; 0: closed loop */
     uint64_t steps;
     bool constant;
     bool latency;

@@ -143,6 +143,8 @@ static struct run_config config_of(struct plain *plain, const struct target *tar
             .on_tick = on_tick,
             .arg = plain,
         },
+        .hiccups = true,
+        .hiccup_limit_ns = options->max_hiccup_ns,
         .stop_on_signal = true,
     };
 }

@@ -23,6 +23,7 @@ struct run {
     pthread_t *threads;
     unsigned n_clients;
     unsigned n_threads; /* of them running */
+    struct hiccups hiccups;
     struct tally interval;
     uint64_t interval_from_ns;
     struct run_result result;
@@ -56,6 +57,8 @@ struct selfcheck run_check(const struct run_config *config,
         .responses = counts->ok + counts->http_errors,
         .lag_ns = hist_percentile(&result->tally.lag, 999, 1000),
         .latency_ns = hist_percentile(&result->all, 999, 1000),
+        .hiccup_ns = hist_percentile(&result->hiccups, 999, 1000),
+        .hiccup_limit_ns = config->hiccup_limit_ns,
         .busiest = result->busiest,
         .connections = config->client.connections,
         .opened = result->opened,
@@ -71,6 +74,7 @@ static void run_free(struct run *run)
         client_free(&run->clients[i]);
     free(run->clients);
     free(run->threads);
+    hiccups_free(&run->hiccups);
     tally_free(&run->interval);
 }
 
@@ -82,6 +86,7 @@ void run_result_free(struct run_result *result)
     free(result->keepers);
     free(result->rates.samples);
     hist_free(&result->all);
+    hist_free(&result->hiccups);
     hist_free(&result->connect);
 }
 
@@ -93,7 +98,9 @@ static int run_init(struct run *run, const struct run_config *config)
     run->threads = calloc(client->threads, sizeof *run->threads);
     if (run->clients == NULL || run->threads == NULL ||
         tally_init(&run->interval) < 0 || tally_init(&run->result.tally) < 0 ||
-        hist_init(&run->result.connect, TALLY_LOWEST, TALLY_HIGHEST, TALLY_DIGITS) < 0)
+        hist_init(&run->result.connect, TALLY_LOWEST, TALLY_HIGHEST, TALLY_DIGITS) <
+            0 ||
+        hist_init(&run->result.hiccups, TALLY_LOWEST, TALLY_HIGHEST, TALLY_DIGITS) < 0)
         return -ENOMEM;
     for (unsigned i = 0; i < client->threads; i++) {
         int err = client_init(&run->clients[i], client, &run->group, i);
@@ -138,7 +145,14 @@ static int start_threads(struct run *run)
         run->n_threads++;
     }
     atomic_store(&run->group.running, run->n_threads);
-    return 0;
+    /* a closed loop fills its processors itself: it would only see its own load */
+    if (!run->config->hiccups || run->config->client.rate == 0)
+        return 0;
+    int err = hiccups_start(&run->hiccups, run->n_threads, run->config->client.cpus,
+                            run->config->client.realtime);
+    if (err < 0)
+        end_threads(run);
+    return err;
 }
 
 /* --- collecting --- */
@@ -295,7 +309,9 @@ static int conduct(struct run *run, char *error)
     if (connected && watch->on_start != NULL)
         watch->on_start(watch->arg, run->result.start_wall_ns);
     gate_open(&run->group.gate, CLIENT_WARM);
+    hiccups_record(&run->hiccups);
     watch_threads(run);
+    hiccups_stop(&run->hiccups);
     join_threads(run);
     if (connected)
         return 0;
@@ -354,6 +370,7 @@ static int finish(struct run *run)
         return err;
     for (unsigned i = 0; i < run->n_clients; i++)
         add_client(run, &run->clients[i]);
+    hiccups_merge(&run->hiccups, &run->result.hiccups);
     CHECK(tally_balanced(&run->result.tally.counts));
     return tally_all(&run->result.tally, &run->result.all);
 }

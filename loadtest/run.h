@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "loadtest/client.h"
+#include "loadtest/hiccup.h"
 #include "loadtest/selfcheck.h"
 #include "loadtest/target.h"
 
@@ -36,6 +37,8 @@ struct run_watch {
 struct run_config {
     struct client_config client;
     struct run_watch watch;
+    bool hiccups;             /* measure them, in an open loop */
+    uint64_t hiccup_limit_ns; /* of their p99.9; 0: by the latency (selfcheck.h) */
     bool stop_on_signal; /* INT and TERM, which the caller has blocked, end it early */
     bool collect_last;   /* on_interval() is called when the load is over */
 };
@@ -50,8 +53,9 @@ struct run_result {
     struct tally tally;
     struct hist all; /* ok and bad: the headline (README rule 6) */
     struct hist
-        connect;       /* of every connection that was opened, also before the start */
-    double duration_s; /* measured time, as planned unless interrupted */
+        connect; /* of every connection that was opened, also before the start */
+    struct hist hiccups; /* of all threads; no counts when they were not measured */
+    double duration_s;   /* measured time, as planned unless interrupted */
     uint64_t start_wall_ns, start_ns;
     struct keeper *keepers; /* owned; of each thread, if client.keep is not 0 */
     unsigned n_keepers;

@@ -18,10 +18,19 @@ __attribute__((format(printf, 2, 3))) static void add(struct selfcheck *result,
     va_end(args);
 }
 
+static uint64_t hiccup_limit(const struct selfcheck_facts *facts)
+{
+    if (facts->hiccup_limit_ns > 0)
+        return facts->hiccup_limit_ns;
+    return facts->latency_ns / 10 > SELFCHECK_HICCUP_NS ? facts->latency_ns / 10
+                                                        : SELFCHECK_HICCUP_NS;
+}
+
 struct selfcheck selfcheck_run(const struct selfcheck_facts *facts)
 {
     struct selfcheck result = { 0 };
     char lag[UNITS_TEXT_MAX], latency[UNITS_TEXT_MAX];
+    char hiccup[UNITS_TEXT_MAX], limit[UNITS_TEXT_MAX];
     if (facts->opened < facts->connections)
         add(&result, "only %u of %u connections were open at the start", facts->opened,
             facts->connections);
@@ -41,6 +50,12 @@ struct selfcheck selfcheck_run(const struct selfcheck_facts *facts)
             "the generator was late itself: p99.9 of its lag is %s, of latency %s",
             units_time(lag, (double)facts->lag_ns),
             units_time(latency, (double)facts->latency_ns));
+    if (facts->hiccup_ns > hiccup_limit(facts))
+        add(&result,
+            "this machine made idle threads wait: p99.9 of its hiccups is %s, more "
+            "than %s",
+            units_time(hiccup, (double)facts->hiccup_ns),
+            units_time(limit, (double)hiccup_limit(facts)));
     if (facts->busiest > 0.8)
         add(&result, "a generator thread used %.0f%% of its processor (more than 80%%)",
             100 * facts->busiest);

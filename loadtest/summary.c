@@ -164,7 +164,8 @@ static void print_balance(FILE *out, const struct run_result *result,
 static void print_generator(FILE *out, const struct run_result *result)
 {
     const struct client_usage *usage = &result->usage;
-    char queued[UNITS_TEXT_MAX];
+    char queued[UNITS_TEXT_MAX], p99[UNITS_TEXT_MAX], p999[UNITS_TEXT_MAX];
+    char longest[UNITS_TEXT_MAX];
     fprintf(
         out,
         "  Generator: busiest thread %.0f%% of a processor, waited %s for one, %llu "
@@ -172,6 +173,11 @@ static void print_generator(FILE *out, const struct run_result *result)
         100 * result->busiest, units_time(queued, (double)usage->queued_ns),
         (unsigned long long)usage->preempted,
         (unsigned long long)(usage->minor_faults + usage->major_faults));
+    if (result->hiccups.total > 0)
+        fprintf(out, "  Hiccups of this machine: p99 %s, p99.9 %s, longest %s\n",
+                units_time(p99, (double)hist_percentile(&result->hiccups, 99, 100)),
+                units_time(p999, (double)hist_percentile(&result->hiccups, 999, 1000)),
+                units_time(longest, (double)result->hiccups.max));
 }
 
 void summary_print(FILE *out, const struct options *options,

@@ -21,12 +21,12 @@ static json_t *counts_json(const struct tally_counts *counts)
 static json_t *generator_json(const struct run_result *result)
 {
     const struct client_usage *usage = &result->usage;
-    return json_pack("{s:f, s:I, s:I, s:I, s:I, s:I}", "busiest_thread_share",
-                     result->busiest, "cpu_ns", (json_int_t)usage->cpu_ns, "queued_ns",
-                     (json_int_t)usage->queued_ns, "preempted",
-                     (json_int_t)usage->preempted, "minor_faults",
-                     (json_int_t)usage->minor_faults, "major_faults",
-                     (json_int_t)usage->major_faults);
+    return json_pack(
+        "{s:f, s:I, s:I, s:I, s:I, s:I, s:o}", "busiest_thread_share", result->busiest,
+        "cpu_ns", (json_int_t)usage->cpu_ns, "queued_ns", (json_int_t)usage->queued_ns,
+        "preempted", (json_int_t)usage->preempted, "minor_faults",
+        (json_int_t)usage->minor_faults, "major_faults",
+        (json_int_t)usage->major_faults, "hiccups", hist_json(&result->hiccups));
 }
 
 static json_t *reasons_json(const struct selfcheck *check)

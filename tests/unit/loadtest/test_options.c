@@ -89,6 +89,7 @@ static void a_bad_value_is_named_in_the_message(void **state)
         { "cowload -d 10q http://a/", "'10q' for -d" },
         { "cowload -R 0 http://a/", "'0' for -R" },
         { "cowload -R auto http://a/", "'auto' for -R" },
+        { "cowload --max-hiccup 0 http://a/", "'0' for --max-hiccup" },
         { "cowload --constant http://a/", "--constant needs a rate" },
         { "cowload --zipf 10 http://a/", "'10' for --zipf" },
         { "cowload --zipf 0,1 http://a/", "'0,1' for --zipf" },

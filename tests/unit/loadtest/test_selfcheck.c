@@ -13,6 +13,7 @@ static const struct selfcheck_facts good = {
     .responses = 10000,
     .lag_ns = 100,
     .latency_ns = 1000,
+    .hiccup_ns = SELFCHECK_HICCUP_NS,
     .busiest = 0.8,
     .connections = 10,
     .opened = 10,
@@ -27,20 +28,37 @@ static void a_run_at_every_limit_is_valid(void **state)
 static void one_step_past_each_limit_is_invalid(void **state)
 {
     (void)state;
-    struct selfcheck_facts cases[5] = { good, good, good, good, good };
-    static const char *const words[] = { "not sent in time", "late itself", "processor",
-                                         "connections", "whole response" };
+    struct selfcheck_facts cases[7] = { good, good, good, good, good, good, good };
+    static const char *const words[] = { "not sent in time", "late itself",
+                                         "processor",        "connections",
+                                         "whole response",   "idle threads",
+                                         "idle threads" };
     cases[0].backlog = 101;
     cases[1].lag_ns = 101;
     cases[2].busiest = 0.801;
     cases[3].opened = 9;
     cases[4].responses = 0;
+    cases[5].hiccup_ns = SELFCHECK_HICCUP_NS + 1;
+    cases[6].hiccup_ns = 1001;
+    cases[6].hiccup_limit_ns = 1000;
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
         struct selfcheck got = selfcheck_run(&cases[i]);
         check_uint(got.n, 1, "case %zu", i);
-        check_uint(got.generator, i == 1 || i == 2, "case %zu: whose fault", i);
+        check_uint(got.generator, i == 1 || i == 2 || i > 4, "case %zu: whose fault",
+                   i);
         check_not_null(strstr(got.reasons[0], words[i]), "%s", got.reasons[0]);
     }
+}
+
+static void hiccups_may_be_a_tenth_of_what_is_measured(void **state)
+{
+    (void)state;
+    struct selfcheck_facts facts = good;
+    facts.latency_ns = 100 * SELFCHECK_HICCUP_NS;
+    facts.hiccup_ns = 10 * SELFCHECK_HICCUP_NS;
+    check_uint(selfcheck_run(&facts).n, 0);
+    facts.hiccup_ns++;
+    check_uint(selfcheck_run(&facts).n, 1);
 }
 
 static void a_closed_loop_has_no_plan_to_miss(void **state)
@@ -105,6 +123,7 @@ static void numbers_read_as_in_wrk(void **state)
 
 TEST_MAIN(test(a_run_at_every_limit_is_valid),
           test(one_step_past_each_limit_is_invalid),
+          test(hiccups_may_be_a_tenth_of_what_is_measured),
           test(a_closed_loop_has_no_plan_to_miss),
           test(one_request_on_its_way_is_no_backlog),
           test(a_percentile_needs_a_hundred_requests_beyond_it),
