@@ -2,10 +2,10 @@
 /* options.c - what wrk and wrk2 call the same means the same here. */
 #include "loadtest/options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
+#include "loadtest/mix.h"
 #include "server/base/clock.h"
 #include "server/base/span.h"
 
@@ -40,7 +40,11 @@ static const struct arg run_args[] = {
       "add a header to each request" },
     { 'L', "latency", ARG_FLAG, AT(latency), 0, 0, NULL, "print percentiles" },
     { 0, "mix", ARG_TEXT, AT(mix_path), 0, 0, "FILE",
-      "draw requests from the lines 'WEIGHT [GET|HEAD] PATH' of a file" },
+      "draw requests from the lines of a file: WEIGHT [METHOD] PATH ['Name: value' "
+      "...] [@FILE|=TEXT]" },
+    { 'M', "method", ARG_TEXT, AT(method), 0, 0, "METHOD", "instead of GET" },
+    { 0, "body", ARG_TEXT, AT(body), 0, 0, "@FILE|TEXT",
+      "send this with each request; without --method, by POST" },
     { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
       "put a key from 0 to N-1 where the path has {}; /o/{} without a path" },
     { 0, "conn-requests", ARG_COUNT, AT(dial.requests), 1, UINT64_MAX, "N",
@@ -70,31 +74,11 @@ static const struct arg_table run_table = {
     .operands = AT(urls),
 };
 
-/* A header that would break the request, or say what the generator decides. */
-static const char *wrong_header(const char *text)
-{
-    struct span name, value;
-    if (!span_cut(span_of(text), ':', &name, &value) || name.n == 0)
-        return "it must be 'Name: value'";
-    for (size_t i = 0; i < name.n; i++) {
-        if (!isalnum((unsigned char)name.p[i]) &&
-            strchr("!#$%&'*+-.^_`|~", name.p[i]) == NULL)
-            return "its name holds a character that no name may have";
-    }
-    if (strpbrk(text, "\r\n") != NULL)
-        return "it holds a line break";
-    if (span_eq_nocase(name, SPAN("Content-Length")) ||
-        span_eq_nocase(name, SPAN("Transfer-Encoding")) ||
-        span_eq_nocase(name, SPAN("Expect")))
-        return "requests have no body";
-    return NULL;
-}
-
 static int check_together(struct options *options, char *error)
 {
     const char *wrong = NULL;
     for (size_t i = 0; i < options->headers.n && wrong == NULL; i++) {
-        wrong = wrong_header(options->headers.items[i]);
+        wrong = mix_wrong_header(span_of(options->headers.items[i]));
         if (wrong != NULL)
             snprintf(error, ARGS_ERROR_MAX, "bad header '%.60s': %s",
                      options->headers.items[i], wrong);
@@ -109,6 +93,16 @@ static int check_together(struct options *options, char *error)
                  "%llu threads need at least as many connections, not %llu",
                  (unsigned long long)options->threads,
                  (unsigned long long)options->connections);
+    else if (options->mix_path != NULL &&
+             (options->method != NULL || options->body != NULL))
+        snprintf(error, ARGS_ERROR_MAX, "the lines of --mix say method and body");
+    else if (options->method != NULL && !mix_is_method(span_of(options->method)))
+        snprintf(error, ARGS_ERROR_MAX,
+                 "bad value '%.60s' for --method: it must be in capitals, as in POST",
+                 options->method);
+    else if (options->body != NULL && options->method != NULL &&
+             strcmp(options->method, "HEAD") == 0)
+        snprintf(error, ARGS_ERROR_MAX, "HEAD has no body");
     else if (options->proxy_text != NULL &&
              !dial_parse_proxy(options->proxy_text, &options->dial.proxy))
         snprintf(error, ARGS_ERROR_MAX,
@@ -138,6 +132,8 @@ int options_parse(struct options *ret_options, int argc, char **argv,
     ret_options->rate = (ret_options->ramp.from + ret_options->ramp.to) / 2;
     if (err == 0 && !ret_options->help && !ret_options->version)
         err = check_together(ret_options, error);
+    if (ret_options->body != NULL && ret_options->method == NULL)
+        ret_options->method = "POST";
     if (err == 0 && ret_options->urls.n == 1)
         ret_options->url = ret_options->urls.items[0];
     return err;

@@ -20,7 +20,7 @@ struct options {
     bool constant;
     bool latency;
     struct arg_list headers;
-    const char *mix_path;
+    const char *mix_path, *method, *body;
     const char *proxy_text; /* as given */
     struct dial_config dial;
     struct arg_zipf zipf; /* no keys: not asked for */

@@ -237,6 +237,8 @@ static int measure(const struct options *options)
         .headers = options->headers.items,
         .n_headers = options->headers.n,
         .mix_path = options->mix_path,
+        .method = options->method,
+        .body = options->body,
         .zipf_keys = options->zipf.keys,
         .zipf_exponent = options->zipf.exponent,
         .dial = options->dial,

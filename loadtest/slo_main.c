@@ -57,7 +57,7 @@ static const struct arg slo_args[] = {
     { 'H', "header", ARG_LIST, AT(headers), 0, 0, "'NAME: VALUE'",
       "add a header to each request" },
     { 0, "mix", ARG_TEXT, AT(mix_path), 0, 0, "FILE",
-      "draw requests from the lines 'WEIGHT [GET|HEAD] PATH' of a file" },
+      "draw requests from the lines of a file, as cowload --mix" },
     { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
       "put a key from 0 to N-1 where the path has {}" },
     { 0, "seed", ARG_COUNT, AT(seed), 0, UINT64_MAX, "N", "of plans and keys (1)" },

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loadtest/mix.h"
 #include "loadtest/url.h"
 #include "server/base/buf.h"
 #include "server/base/check.h"
@@ -29,7 +30,7 @@ static bool has_header(const struct target_config *config, const char *name)
 /* The path, with the mark where the key goes. */
 static int put_path(struct buf *out, struct span path, bool with_key)
 {
-    char text[TARGET_REQUEST_MAX];
+    char text[TARGET_HEAD_MAX];
     if (span_to_cstr(path, text, sizeof text) < 0)
         return -ENOBUFS;
     if (!with_key || strstr(text, key_mark) != NULL)
@@ -39,114 +40,150 @@ static int put_path(struct buf *out, struct span path, bool with_key)
     return buf_printf(out, "%s%s", text, key_mark);
 }
 
-static int put_request(struct buf *out, const struct target_config *config,
-                       const struct url *url, bool head, struct span path)
+static bool has_own(const struct mix_line *line, struct span name)
 {
-    int err = buf_append_str(out, head ? "HEAD " : "GET ");
+    for (size_t i = 0; i < line->n_headers; i++) {
+        if (span_starts_nocase(line->headers[i], name) &&
+            span_starts(span_skip(line->headers[i], name.n), SPAN(":")))
+            return true;
+    }
+    return false;
+}
+
+static int put_head(struct buf *out, const struct target_config *config,
+                    const struct url *url, const struct mix_line *line, size_t body)
+{
+    int err = buf_printf(out, "%.*s ", SPAN_ARG(line->method));
     if (err == 0)
-        err = put_path(out, path, config->zipf_keys > 0);
+        err = put_path(out, line->path, config->zipf_keys > 0);
     if (err == 0)
         err = buf_append_str(out, " HTTP/1.1\r\n");
-    if (err == 0 && !has_header(config, "Host"))
+    if (err == 0 && !has_header(config, "Host") && !has_own(line, SPAN("Host")))
         err = buf_printf(out, "Host: %.*s\r\n", SPAN_ARG(url->authority));
     for (size_t i = 0; err == 0 && i < config->n_headers; i++)
         err = buf_printf(out, "%s\r\n", config->headers[i]);
+    for (size_t i = 0; err == 0 && i < line->n_headers; i++)
+        err = buf_printf(out, "%.*s\r\n", SPAN_ARG(line->headers[i]));
+    /* methods whose body has a meaning say that they have none (RFC 9110, 8.6) */
+    bool says = body > 0 || span_eq(line->method, SPAN("POST")) ||
+                span_eq(line->method, SPAN("PUT")) ||
+                span_eq(line->method, SPAN("PATCH"));
+    if (err == 0 && says)
+        err = buf_printf(out, "Content-Length: %zu\r\n", body);
     return err == 0 ? buf_append_str(out, "\r\n") : err;
 }
 
-/* Cuts the mark out, if keys are asked for. */
-static int make_template(struct target_template *ret_template, struct buf *request,
-                         bool head, bool with_key)
+/* Head and body; cuts the mark out of the path, if keys are asked for. */
+static int make_template(struct target_template *ret_template, struct span head,
+                         struct span body, const struct mix_line *line, bool with_key)
 {
-    int err = buf_append(request, "", 1);
-    if (err < 0)
-        return err;
-    char *bytes = strdup(buf_span(request).p);
+    char *bytes = malloc(head.n + body.n + 1);
     if (bytes == NULL)
         return -ENOMEM;
-    size_t len = strlen(bytes);
-    char *mark = with_key ? strstr(bytes, key_mark) : NULL;
+    memcpy(bytes, head.p, head.n);
+    if (body.n > 0)
+        memcpy(bytes + head.n, body.p, body.n);
+    size_t len = head.n + body.n, mark_len = strlen(key_mark);
+    char *mark = with_key ? memmem(bytes, head.n, key_mark, mark_len) : NULL;
     *ret_template = (struct target_template){
-        .bytes = bytes, .len = len, .gap = len + 1, .head = head
+        .bytes = bytes,
+        .len = len,
+        .gap = len + 1,
+        .head = span_eq(line->method, SPAN("HEAD")),
     };
     if (mark != NULL) {
         ret_template->gap = (size_t)(mark - bytes);
-        ret_template->len = len - strlen(key_mark);
-        memmove(mark, mark + strlen(key_mark), strlen(mark) - strlen(key_mark) + 1);
+        ret_template->len = len - mark_len;
+        memmove(mark, mark + mark_len, len - ret_template->gap - mark_len);
     }
     return 0;
 }
 
-static int add_template(struct target *target, const struct target_config *config,
-                        const struct url *url, bool head, struct span path)
+/* The bytes of a file, which the caller frees. */
+static int read_body(struct span path, struct buf *ret_body, const char **ret_wrong)
 {
-    struct buf request;
+    char name[512], bytes[4096];
+    size_t n;
+    FILE *file = span_to_cstr(path, name, sizeof name) < 0 ? NULL : fopen(name, "re");
+    if (file == NULL) {
+        *ret_wrong = "the file of the body could not be opened";
+        return -ENOENT;
+    }
+    int err = 0;
+    while (err == 0 && (n = fread(bytes, 1, sizeof bytes, file)) > 0)
+        err = buf_append(ret_body, bytes, n);
+    if (err < 0)
+        *ret_wrong = "the body is too long";
+    else if (ferror(file)) {
+        *ret_wrong = "the file of the body could not be read";
+        err = -EIO;
+    }
+    fclose(file);
+    return err;
+}
+
+static int add_template(struct target *target, const struct target_config *config,
+                        const struct url *url, const struct mix_line *line,
+                        const char **ret_wrong)
+{
+    struct buf head, body;
     struct target_template *more =
         reallocarray(target->templates, target->n_templates + 1, sizeof *more);
     if (more == NULL)
         return -ENOMEM;
     target->templates = more;
-    buf_init(&request, TARGET_REQUEST_MAX - NUM_TEXT_MAX);
-    int err = put_request(&request, config, url, head, path);
+    buf_init(&head, TARGET_HEAD_MAX - NUM_TEXT_MAX);
+    buf_init(&body, TARGET_REQUEST_MAX - TARGET_HEAD_MAX);
+    int err = line->body_path.n > 0 ? read_body(line->body_path, &body, ret_wrong)
+                                    : buf_append_span(&body, line->body);
     if (err == 0)
-        err = make_template(&more[target->n_templates], &request, head,
-                            config->zipf_keys > 0);
+        err = put_head(&head, config, url, line, buf_span(&body).n);
+    if (err == 0)
+        err = make_template(&more[target->n_templates], buf_span(&head),
+                            buf_span(&body), line, config->zipf_keys > 0);
     if (err == 0)
         target->n_templates++;
-    buf_free(&request);
+    if (err == -ENOBUFS && *ret_wrong == NULL)
+        *ret_wrong = "the request is too long";
+    buf_free(&head);
+    buf_free(&body);
     return err;
 }
 
-const char *target_mix_line(struct span line, double *ret_weight, bool *ret_head,
-                            struct span *ret_path)
-{
-    struct span weight, rest, method;
-    double number;
-    line = span_trim(line);
-    if (line.n == 0 || line.p[0] == '#') {
-        *ret_weight = 0;
-        return NULL;
-    }
-    span_cut(line, ' ', &weight, &rest);
-    if (num_parse_double(weight, 1e-9, 1e9, &number) < 0)
-        return "a line begins with a weight above 0";
-    rest = span_trim(rest);
-    if (span_cut(rest, ' ', &method, &rest)) {
-        if (!span_eq(method, SPAN("GET")) && !span_eq(method, SPAN("HEAD")))
-            return "the method must be GET or HEAD";
-        rest = span_trim(rest);
-    } else {
-        rest = method;
-        method = SPAN("GET");
-    }
-    if (!span_starts(rest, SPAN("/")) || span_find(rest, ' ') < rest.n)
-        return "after the weight comes a path that begins with /";
-    *ret_weight = number;
-    *ret_head = span_eq(method, SPAN("HEAD"));
-    *ret_path = rest;
-    return NULL;
-}
-
 static int add_mix_line(struct target *target, const struct target_config *config,
-                        const struct url *url, struct span line, double *weights,
+                        const struct url *url, struct span text, double *weights,
                         const char **ret_wrong)
 {
-    double weight = 0;
-    bool head = false;
-    struct span path;
-    *ret_wrong = target_mix_line(line, &weight, &head, &path);
+    struct mix_line line;
+    *ret_wrong = mix_parse(text, &line);
     if (*ret_wrong != NULL)
         return -EINVAL;
-    if (weight == 0)
+    if (line.weight <= 0)
         return 0;
     if (target->n_templates == TARGET_TEMPLATES_MAX) {
         *ret_wrong = "a mix has at most 10000 lines";
         return -EINVAL;
     }
-    weights[target->n_templates] = weight;
-    int err = add_template(target, config, url, head, path);
-    if (err == -ENOBUFS)
-        *ret_wrong = "the request is too long";
+    weights[target->n_templates] = line.weight;
+    return add_template(target, config, url, &line, ret_wrong);
+}
+
+/* The URL alone. */
+static int add_url(struct target *target, const struct target_config *config,
+                   const struct url *url, char *error)
+{
+    const char *wrong = NULL;
+    struct mix_line line = { .method = SPAN("GET"), .path = url->path };
+    if (config->method != NULL)
+        line.method = span_of(config->method);
+    struct span body = span_of(config->body);
+    if (span_starts(body, SPAN("@")))
+        line.body_path = span_skip(body, 1);
+    else
+        line.body = body;
+    int err = add_template(target, config, url, &line, &wrong);
+    if (err < 0 && wrong != NULL && err != -ENOBUFS)
+        snprintf(error, TARGET_ERROR_MAX, "bad body '%.100s': %s", config->body, wrong);
     return err;
 }
 
@@ -210,7 +247,7 @@ int target_init(struct target *ret_target, const struct target_config *config,
     if (config->mix_path != NULL)
         err = load_mix(&target, config, &url, error);
     else
-        err = add_template(&target, config, &url, false, url.path);
+        err = add_url(&target, config, &url, error);
     if (err == 0 && config->zipf_keys > 0)
         err = alias_init_zipf(&target.keys, config->zipf_keys, config->zipf_exponent);
     if (err == 0)

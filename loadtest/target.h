@@ -18,7 +18,8 @@
 #include "server/base/span.h"
 
 enum {
-    TARGET_REQUEST_MAX = 16384, /* bytes of one request */
+    TARGET_HEAD_MAX = 16384,      /* bytes of one request without its body, */
+    TARGET_REQUEST_MAX = 1 << 20, /* and with it */
     TARGET_TEMPLATES_MAX = 10000,
     TARGET_ERROR_MAX = 256,
 };
@@ -27,7 +28,9 @@ struct target_config {
     const char *url;
     const char *const *headers; /* "Name: value" */
     size_t n_headers;
-    const char *mix_path; /* NULL: GET of the URL */
+    const char *mix_path; /* NULL: the URL alone, with */
+    const char *method;   /* NULL: GET, */
+    const char *body;     /* and this body, @FILE or text; NULL: none */
     uint32_t zipf_keys;   /* 0: no keys */
     double zipf_exponent;
     struct dial_config dial;
@@ -57,10 +60,5 @@ void target_free(struct target *target);
 /* The next request into `out`, TARGET_REQUEST_MAX bytes; returns its length. */
 size_t target_next(const struct target *target, struct prng *prng, char *out,
                    bool *ret_head);
-
-/* One line of a mix file: "WEIGHT [GET|HEAD] PATH"; blank lines and # comments have
- * *ret_weight 0. Returns NULL, or what is wrong with the line. */
-const char *target_mix_line(struct span line, double *ret_weight, bool *ret_head,
-                            struct span *ret_path);
 
 #endif

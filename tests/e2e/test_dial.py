@@ -104,6 +104,33 @@ def each_connection_begins_with_one_header_of_the_proxy_protocol():
 
 
 @test
+def bodies_arrive_whole_and_the_answers_are_counted():
+    body = bytes(range(256)) * 1200  # 300 KB: more than a socket takes at once
+    with folder() as out, listening() as server:
+        (out / "body").write_bytes(body)
+        seen = []
+        server.serve = lambda conn: echo_length(conn, seen)
+        port = server.socket.getsockname()[1]
+        _, text, _ = cowload("-d", "500ms", "-R", 40, "-c", 2, "--timeout", "60s", "--body",
+                             f"@{out}/body", f"http://127.0.0.1:{port}/", codes=MEASURED)
+    check("0 io errors + 0 timeouts" in text, text)
+    check(len(seen) > 5 and all(one == body for one in seen), f"{len(seen)} bodies, "
+          f"{sum(one != body for one in seen)} of them wrong")
+
+
+def echo_length(conn, seen):
+    """Reads requests with a body, and answers each."""
+    with conn, contextlib.suppress(OSError), conn.makefile("rb") as lines:
+        while lines.readline():
+            length = 0
+            while (line := lines.readline()) not in (b"\r\n", b""):
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            seen.append(lines.read(length))
+            conn.sendall(ANSWER)
+
+
+@test
 def connections_live_as_long_as_they_are_asked_to():
     with listening() as server:
         url = f"http://127.0.0.1:{server.socket.getsockname()[1]}/"

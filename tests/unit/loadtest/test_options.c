@@ -103,7 +103,13 @@ static void a_bad_value_is_named_in_the_message(void **state)
         { "cowload -H nocolon http://a/", "bad header 'nocolon'" },
         { "cowload -H :x http://a/", "bad header ':x'" },
         { "cowload -H A(b):x http://a/", "bad header 'A(b):x'" },
-        { "cowload -H content-length:5 http://a/", "requests have no body" },
+        { "cowload -H content-length:5 http://a/",
+          "which cowload writes, decides on it" },
+        { "cowload --method get http://a/", "'get' for --method" },
+        { "cowload --mix f --body x http://a/", "the lines of --mix say" },
+        { "cowload --steps 3 -R 5 http://a/", "--steps needs a rate that changes" },
+        { "cowload -R 5:x http://a/", "'5:x' for -R" },
+        { "cowload --proxy-protocol 1 http://a/", "v1 or v2" },
         { "cowload --json= http://a/", "'' for --json" },
     };
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {

@@ -128,44 +128,6 @@ static void the_same_seed_draws_the_same_requests(void **state)
     target_free(&target);
 }
 
-static void lines_of_a_mix_are_weight_method_path(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *line;
-        double weight; /* -1: refused */
-        bool head;
-        const char *path;
-    } cases[] = {
-        { "", 0, false, NULL },
-        { "   # words", 0, false, NULL },
-        { "1 /", 1, false, "/" },
-        { "0.5 GET /a?b", 0.5, false, "/a?b" },
-        { "  3   HEAD   /x ", 3, true, "/x" },
-        { "/", -1, false, NULL },
-        { "0 /", -1, false, NULL },
-        { "-1 /", -1, false, NULL },
-        { "1", -1, false, NULL },
-        { "1 POST /", -1, false, NULL },
-        { "1 GET x", -1, false, NULL },
-        { "1 GET /a /b", -1, false, NULL },
-    };
-    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
-        double weight = -1;
-        bool head = false;
-        struct span path = { 0 };
-        const char *wrong =
-            target_mix_line(span_of(cases[i].line), &weight, &head, &path);
-        check_true((wrong != NULL) == (cases[i].weight < 0), "'%s'", cases[i].line);
-        if (wrong != NULL)
-            continue;
-        check_near(weight, cases[i].weight, 1e-12, "'%s'", cases[i].line);
-        check_true(head == cases[i].head, "'%s'", cases[i].line);
-        if (cases[i].path != NULL)
-            check_span(path, cases[i].path, "'%s'", cases[i].line);
-    }
-}
-
 /* Writes a file and returns its name, which is good until the next call. */
 static const char *file_with(const char *text)
 {
@@ -176,6 +138,76 @@ static const char *file_with(const char *text)
     check_int(write(fd, text, strlen(text)), strlen(text));
     close(fd);
     return path;
+}
+
+static void methods_headers_and_bodies_of_a_mix_are_sent(void **state)
+{
+    (void)state;
+    static char body_path[] = "/tmp/cowload-body-XXXXXX", text[256];
+    int fd = mkstemp(body_path);
+    check_int(write(fd, "{}\0\r\n\r\n{}", 9), 9);
+    close(fd);
+    snprintf(text, sizeof text, "1 PUT /{} 'X-One: a  b' @%s\n", body_path);
+    const char *path = file_with(text);
+    static const char *const common[] = { "X-All: 1" };
+    struct target_config config = { .url = "http://h.example:81/",
+                                    .headers = common,
+                                    .n_headers = 1,
+                                    .dial.resolve = "h.example:81:127.0.0.1",
+                                    .zipf_keys = 1,
+                                    .mix_path = path };
+    static const char want[] =
+        "PUT /0 HTTP/1.1\r\nHost: h.example:81\r\nX-All: 1\r\n"
+        "X-One: a  b\r\nContent-Length: 9\r\n\r\n{}\0\r\n\r\n{}";
+    struct target target;
+    struct prng prng;
+    char error[TARGET_ERROR_MAX];
+    static char request[TARGET_REQUEST_MAX];
+    bool head;
+    check_int(target_init(&target, &config, error), 0, "%s", error);
+    prng_seed(&prng, 2);
+    size_t n = target_next(&target, &prng, request, &head);
+    check_mem(request, n, want, sizeof want - 1,
+              "the key is in the path, not in the body");
+    check_false(head);
+    target_free(&target);
+    unlink(path);
+    unlink(body_path);
+}
+
+static void the_url_alone_has_a_method_and_a_body_too(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *body, *want;
+    } cases[] = {
+        { "POST", "a=b",
+          "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\n\r\na=b" },
+        { "POST", NULL,
+          "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n" },
+        { "DELETE", NULL, "DELETE / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
+        { NULL, NULL, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" },
+    };
+    static char request[TARGET_REQUEST_MAX];
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        struct target_config config = { .url = "http://127.0.0.1/",
+                                        .method = cases[i].method,
+                                        .body = cases[i].body };
+        struct target target;
+        struct prng prng;
+        char error[TARGET_ERROR_MAX];
+        bool head;
+        check_int(target_init(&target, &config, error), 0, "%s", error);
+        prng_seed(&prng, 1);
+        size_t n = target_next(&target, &prng, request, &head);
+        check_mem(request, n, cases[i].want, strlen(cases[i].want), "case %zu", i);
+        target_free(&target);
+    }
+    struct target_config config = { .url = "http://127.0.0.1/", .body = "@/nope" };
+    struct target target;
+    char error[TARGET_ERROR_MAX];
+    check_true(target_init(&target, &config, error) < 0);
+    check_not_null(strstr(error, "bad body '@/nope': the file"), "%s", error);
 }
 
 static void a_mix_is_drawn_by_weight(void **state)
@@ -240,6 +272,7 @@ static void a_request_that_is_too_long_is_refused(void **state)
 TEST_MAIN(test(urls_are_taken_apart), test(bad_urls_say_what_is_wrong),
           test(a_request_is_what_was_asked_for),
           test(the_same_seed_draws_the_same_requests),
-          test(lines_of_a_mix_are_weight_method_path), test(a_mix_is_drawn_by_weight),
-          test(a_bad_mix_is_named_with_its_line),
+          test(methods_headers_and_bodies_of_a_mix_are_sent),
+          test(the_url_alone_has_a_method_and_a_body_too),
+          test(a_mix_is_drawn_by_weight), test(a_bad_mix_is_named_with_its_line),
           test(a_request_that_is_too_long_is_refused))
