@@ -47,8 +47,10 @@ int client_init(struct client *client, const struct client_config *config,
     }
     memset(client->buffer, 0, CLIENT_READ_SIZE); /* its page faults are paid now */
     client->n_conns = each + one_more;
+    const struct conn_wants wants = { .timing = config->keep > 0,
+                                      .body = config->verify };
     for (unsigned i = 0; i < client->n_conns; i++) {
-        conn_init(&client->conns[i], client->epoll_fd, client->heads, config->keep > 0);
+        conn_init(&client->conns[i], client->epoll_fd, client->heads, &wants);
         list_push_back(&client->broken, &client->conns[i].link);
     }
     return 0;
@@ -62,6 +64,7 @@ void client_free(struct client *client)
     free(client->buffer);
     free(client->request);
     free(client->heads);
+    bodies_free(&client->bodies);
     recorder_free(&client->recorder);
     keeper_free(&client->keeper);
     hist_free(&client->connect);

@@ -43,6 +43,7 @@ struct client_config {
     unsigned tallies;      /* of each thread, 2 or more; 0: 2 */
     uint64_t spin_ns;      /* poll instead of sleeping this long before a request */
     const cpu_set_t *cpus; /* where the threads run; NULL: where the scheduler likes */
+    bool verify;           /* bodies */
     bool realtime;         /* SCHED_FIFO, for who may (client_may_be_realtime()) */
     size_t keep; /* requests of each thread that are kept whole (keeper.h); 0: none */
 };
@@ -91,6 +92,7 @@ struct client {
     char *buffer;     /* CLIENT_READ_SIZE, for reading */
     char *request;    /* for the next one, and what may come before it */
     struct heads *heads;
+    struct bodies bodies; /* of this thread's requests, to compare with */
 };
 
 int client_init(struct client *client, const struct client_config *config,

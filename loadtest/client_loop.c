@@ -97,14 +97,15 @@ static void send_on(struct client *client, struct conn *conn, uint64_t planned_n
 {
     const struct target *target = client->config->target;
     struct tally_counts *counts = &tally_of(client)->counts;
-    bool head;
+    struct target_pick pick;
     size_t len =
         conn->requests > 0 ? 0 : dial_preface(&target->dial, conn->fd, client->request);
-    len += target_next(target, &client->requests, client->request + len, &head);
+    len += target_next(target, &client->requests, client->request + len, &pick);
     conn->times = (struct tally_times){ .planned_ns = planned_ns, .sent_ns = now_ns };
+    conn->which = pick.which;
     counts->sent++;
     move_to(&client->flight, conn);
-    if (conn_send(conn, client->request, len, head) < 0)
+    if (conn_send(conn, client->request, len, pick.head) < 0)
         fail(client, conn, &counts->write_errors, now_ns);
 }
 
@@ -128,6 +129,13 @@ static void dispatch(struct client *client, uint64_t now_ns)
     }
 }
 
+/* The body is the one that this request had before (--verify). */
+static bool is_right(struct client *client, const struct conn *conn)
+{
+    return !conn->wants_body || conn->head || conn->status != 200 ||
+           bodies_check(&client->bodies, conn->which, conn->sum);
+}
+
 /* It has lived as long as it was asked to. */
 static bool is_old(const struct client *client, const struct conn *conn,
                    uint64_t now_ns)
@@ -142,7 +150,12 @@ static void on_response(struct client *client, struct conn *conn)
     struct tally *tally = tally_of(client);
     uint64_t now = clock_ns();
     conn->times.done_ns = now;
-    tally_response(tally, &conn->times, conn->status, client->config->timeout_ns);
+    if (is_right(client, conn)) {
+        tally_response(tally, &conn->times, conn->status, client->config->timeout_ns);
+    } else {
+        tally->counts.wrong_bodies++;
+        tally_failed(tally, conn->times.planned_ns, now, client->config->timeout_ns);
+    }
     keeper_add(&client->keeper, &conn->times, conn->status >= 500,
                span_make(conn->timing, conn->timing_len));
     tally->counts.in_time += now <= client->pacer.end_ns;

@@ -79,28 +79,38 @@ static int on_header_value_complete(llhttp_t *parser)
     return HPE_OK;
 }
 
-/* Headers cost time, so they are looked at only where somebody wants to know. */
-static const llhttp_settings_t parser_settings[] = {
-    { .on_message_begin = on_message_begin,
-      .on_headers_complete = on_headers_complete,
-      .on_message_complete = on_message_complete },
-    { .on_message_begin = on_message_begin,
-      .on_header_field = on_header_field,
-      .on_header_value = on_header_value,
-      .on_header_value_complete = on_header_value_complete,
-      .on_headers_complete = on_headers_complete,
-      .on_message_complete = on_message_complete },
+static int on_body(llhttp_t *parser, const char *bytes, size_t n)
+{
+    body_sum_add(&conn_of(parser)->sum, bytes, n);
+    return HPE_OK;
+}
+
+#define ALWAYS                                                                        \
+    .on_message_begin = on_message_begin, .on_headers_complete = on_headers_complete, \
+    .on_message_complete = on_message_complete
+#define TIMING                                                              \
+    .on_header_field = on_header_field, .on_header_value = on_header_value, \
+    .on_header_value_complete = on_header_value_complete
+
+/* Headers and bodies cost time, so they are looked at only where somebody wants to
+ * know: [timing][body]. */
+static const llhttp_settings_t parser_settings[2][2] = {
+    { { ALWAYS }, { ALWAYS, .on_body = on_body } },
+    { { ALWAYS, TIMING }, { ALWAYS, TIMING, .on_body = on_body } },
 };
 
-void conn_init(struct conn *conn, int epoll_fd, struct heads *heads, bool wants_timing)
+void conn_init(struct conn *conn, int epoll_fd, struct heads *heads,
+               const struct conn_wants *wants)
 {
     *conn = (struct conn){ .magic = CONN_MAGIC,
                            .fd = -1,
                            .epoll_fd = epoll_fd,
                            .heads = heads,
-                           .wants_timing = wants_timing };
+                           .wants_timing = wants->timing,
+                           .wants_body = wants->body };
     list_init(&conn->link);
-    llhttp_init(&conn->parser, HTTP_RESPONSE, &parser_settings[wants_timing]);
+    llhttp_init(&conn->parser, HTTP_RESPONSE,
+                &parser_settings[wants->timing][wants->body]);
     conn->parser.data = conn;
 }
 
@@ -205,6 +215,7 @@ int conn_send(struct conn *conn, const char *request, size_t len, bool head)
     conn->head = head;
     conn->complete = conn->begun = conn->sized = false;
     conn->field_len = conn->timing_len = 0;
+    conn->sum = (struct body_sum){ 0 };
     return write_some(conn, request, len);
 }
 
@@ -230,7 +241,8 @@ void conn_note(struct conn *conn, uint32_t events)
 /* Takes in what has come of the response; false when it is not HTTP. */
 static bool parse(struct conn *conn, const char *bytes, size_t n)
 {
-    bool whole = !conn->begun && !conn->head && !conn->wants_timing;
+    bool whole =
+        !conn->begun && !conn->head && !conn->wants_timing && !conn->wants_body;
     uint16_t status = whole ? heads_find(conn->heads, bytes, n) : 0;
     conn->begun = true;
     if (status != 0) {

@@ -18,6 +18,7 @@
 
 #include <llhttp.h>
 
+#include "loadtest/bodies.h"
 #include "loadtest/heads.h"
 #include "loadtest/server_timing.h"
 #include "loadtest/tally.h"
@@ -39,8 +40,11 @@ struct conn {
     uint64_t since_ns;        /* the connection was begun, or broken, at */
     uint64_t requests;        /* sent on it */
     uint64_t turn;            /* of the client's loop, when it was begun */
+    uint64_t which;           /* of the target's requests is in flight */
+    struct body_sum sum;      /* of its response's body, so far, if wants_body */
     uint16_t status;          /* of the response in flight */
     bool wants_timing;        /* keep the Server-Timing header of responses */
+    bool wants_body;          /* add the bytes of bodies up */
     uint8_t field_len;        /* of the header's name that is being read */
     uint8_t timing_len;
     char field[sizeof "server-timing"];
@@ -55,6 +59,12 @@ struct conn {
     char *rest;    /* these bytes; owned, NULL until first needed */
 };
 
+/* What is looked at beside the end of a response: each costs time. */
+struct conn_wants {
+    bool timing; /* its Server-Timing */
+    bool body;   /* its bytes */
+};
+
 #define CONN_MAGIC UINT32_C(0xc0e21057)
 
 /* What became of a readable connection. */
@@ -64,7 +74,8 @@ enum conn_read {
     CONN_BROKEN, /* ended, or not HTTP */
 };
 
-void conn_init(struct conn *conn, int epoll_fd, struct heads *heads, bool wants_timing);
+void conn_init(struct conn *conn, int epoll_fd, struct heads *heads,
+               const struct conn_wants *wants);
 /* Closes at once and forgets the request. */
 void conn_close(struct conn *conn);
 void conn_free(struct conn *conn);

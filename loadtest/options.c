@@ -47,6 +47,9 @@ static const struct arg run_args[] = {
       "send this with each request; without --method, by POST" },
     { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
       "put a key from 0 to N-1 where the path has {}; /o/{} without a path" },
+    { 0, "verify", ARG_FLAG, AT(verify), 0, 0, NULL,
+      "compare bodies of status 200, by length and CRC-32, with the first of the same "
+      "request; another one is an error" },
     { 0, "conn-requests", ARG_COUNT, AT(dial.requests), 1, UINT64_MAX, "N",
       "close a connection after so many requests, and open another" },
     { 0, "conn-life", ARG_TIME, AT(dial.life_ns), MS, 24 * 3600 * SECOND, "TIME",

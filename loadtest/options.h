@@ -19,6 +19,7 @@ struct options {
     uint64_t steps;
     bool constant;
     bool latency;
+    bool verify;
     struct arg_list headers;
     const char *mix_path, *method, *body;
     const char *proxy_text; /* as given */

@@ -69,8 +69,8 @@ static void note_progress(struct plain *plain, const struct run_interval *interv
 {
     const struct tally_counts *counts = &interval->tally->counts;
     char p99[UNITS_TEXT_MAX];
-    plain->errors += counts->http_errors + counts->read_errors + counts->write_errors +
-                     counts->timeouts;
+    plain->errors += counts->http_errors + counts->wrong_bodies + counts->read_errors +
+                     counts->write_errors + counts->timeouts;
     snprintf(plain->news, sizeof plain->news, "%.0f/s, p99 %s, %llu errors",
              interval->length_s > 0 ? (double)counts->in_time / interval->length_s : 0,
              units_time(p99, (double)hist_percentile(interval->all, 99, 100)),
@@ -136,6 +136,7 @@ static struct run_config config_of(struct plain *plain, const struct target *tar
             .duration_ns = options->duration_ns,
             .interval_ns = CLOCK_NS_PER_S,
             .spin_ns = options->spin_ns,
+            .verify = options->verify,
         },
         .watch = {
             .on_start = on_start,

@@ -131,6 +131,12 @@ static void print_errors(FILE *out, const struct tally_counts *counts)
     if (counts->http_errors > 0)
         fprintf(out, "  Non-2xx or 3xx responses: %llu\n",
                 (unsigned long long)counts->http_errors);
+    if (counts->wrong_bodies > 0)
+        fprintf(
+            out,
+            "  Wrong bodies: %llu, of another length or CRC than the first of their "
+            "request\n",
+            (unsigned long long)counts->wrong_bodies);
     if (counts->late > 0)
         fprintf(out,
                 "  Late responses: %llu took longer than the timeout, counted from "
@@ -142,13 +148,16 @@ static void print_balance(FILE *out, const struct run_result *result,
                           const struct options *options)
 {
     const struct tally_counts *counts = &result->tally.counts;
-    char connect[UNITS_TEXT_MAX];
+    char connect[UNITS_TEXT_MAX], wrong[64] = "";
+    if (options->verify)
+        snprintf(wrong, sizeof wrong, "%llu wrong bodies + ",
+                 (unsigned long long)counts->wrong_bodies);
     fprintf(out,
             "  Balance: %llu planned = %llu sent + %llu unsent; sent = %llu ok + %llu "
-            "http errors + %llu io errors + %llu timeouts + %llu in flight\n",
+            "http errors + %s%llu io errors + %llu timeouts + %llu in flight\n",
             (unsigned long long)counts->planned, (unsigned long long)counts->sent,
             (unsigned long long)counts->unsent, (unsigned long long)counts->ok,
-            (unsigned long long)counts->http_errors,
+            (unsigned long long)counts->http_errors, wrong,
             (unsigned long long)(counts->read_errors + counts->write_errors),
             (unsigned long long)counts->timeouts,
             (unsigned long long)counts->in_flight);

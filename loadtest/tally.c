@@ -102,9 +102,9 @@ void tally_failed(struct tally *tally, uint64_t planned_ns, uint64_t now_ns,
 bool tally_balanced(const struct tally_counts *counts)
 {
     return counts->planned == counts->sent + counts->unsent &&
-           counts->sent == counts->ok + counts->http_errors + counts->read_errors +
-                               counts->write_errors + counts->timeouts +
-                               counts->in_flight;
+           counts->sent == counts->ok + counts->http_errors + counts->wrong_bodies +
+                               counts->read_errors + counts->write_errors +
+                               counts->timeouts + counts->in_flight;
 }
 
 int tally_all(const struct tally *tally, struct hist *ret_hist)

@@ -2,7 +2,8 @@
 /* tally.h - what happened to the requests: histograms and the balance sheet.
  *
  *   planned = sent + unsent
- *   sent    = ok + http_errors + read_errors + write_errors + timeouts + in_flight
+ *   sent    = ok + http_errors + wrong_bodies + read_errors + write_errors + timeouts +
+ *             in_flight
  *
  * holds at the end of every run, whatever the server did (README rule 7). Each thread
  * writes tallies of its own; they are added up, never averaged.
@@ -21,22 +22,23 @@
 #define TALLY_DIGITS  3u
 
 /*       name            one sentence */
-#define TALLY_COUNTS(X)                                                             \
-    X(planned, "requests that became due")                                          \
-    X(sent, "requests that were given to a connection")                             \
-    X(unsent, "requests that were due but found no free connection before the end") \
-    X(ok, "whole responses with a status below 400")                                \
-    X(http_errors, "whole responses with another status")                           \
-    X(read_errors, "connections that ended, or broke the protocol, mid-response")   \
-    X(write_errors, "requests that could not be written")                           \
-    X(timeouts, "requests without a whole response --timeout after they were sent") \
-    X(in_flight, "requests without an outcome when the run was over")               \
-    X(late, "whole responses later than --timeout after their planned time")        \
-    X(in_time, "whole responses before the end of the measured time")               \
-    X(backlog, "requests due but not sent at the end of the measured time")         \
-    X(connect_errors, "connection attempts that failed")                            \
-    X(connects, "connections opened")                                               \
-    X(closes, "connections that the server closed between two requests")            \
+#define TALLY_COUNTS(X)                                                               \
+    X(planned, "requests that became due")                                            \
+    X(sent, "requests that were given to a connection")                               \
+    X(unsent, "requests that were due but found no free connection before the end")   \
+    X(ok, "whole responses with a status below 400")                                  \
+    X(http_errors, "whole responses with another status")                             \
+    X(wrong_bodies, "whole responses whose body is not the one of before (--verify)") \
+    X(read_errors, "connections that ended, or broke the protocol, mid-response")     \
+    X(write_errors, "requests that could not be written")                             \
+    X(timeouts, "requests without a whole response --timeout after they were sent")   \
+    X(in_flight, "requests without an outcome when the run was over")                 \
+    X(late, "whole responses later than --timeout after their planned time")          \
+    X(in_time, "whole responses before the end of the measured time")                 \
+    X(backlog, "requests due but not sent at the end of the measured time")           \
+    X(connect_errors, "connection attempts that failed")                              \
+    X(connects, "connections opened")                                                 \
+    X(closes, "connections that the server closed between two requests")              \
     X(bytes, "bytes read")
 
 struct tally_counts {

@@ -286,17 +286,19 @@ static size_t put_decimal(char *out, uint32_t number)
 }
 
 size_t target_next(const struct target *target, struct prng *prng, char *out,
-                   bool *ret_head)
+                   struct target_pick *ret_pick)
 {
     uint32_t which = target->mix.n > 0 ? alias_draw(&target->mix, prng) : 0;
     const struct target_template *t = &target->templates[which];
-    *ret_head = t->head;
+    *ret_pick = (struct target_pick){ .head = t->head, .which = which };
     if (t->gap > t->len) {
         memcpy(out, t->bytes, t->len);
         return t->len;
     }
     memcpy(out, t->bytes, t->gap);
-    size_t at = t->gap + put_decimal(out + t->gap, alias_draw(&target->keys, prng));
+    uint32_t key = alias_draw(&target->keys, prng);
+    size_t at = t->gap + put_decimal(out + t->gap, key);
+    ret_pick->which |= ((uint64_t)key + 1) << 32;
     memcpy(out + at, t->bytes + t->gap, t->len - t->gap);
     CHECK(at + t->len - t->gap <= TARGET_REQUEST_MAX);
     return at + t->len - t->gap;

@@ -57,8 +57,14 @@ int target_init(struct target *ret_target, const struct target_config *config,
                 char error[TARGET_ERROR_MAX]);
 void target_free(struct target *target);
 
+/* Which request it is. */
+struct target_pick {
+    bool head;      /* its response has no body */
+    uint64_t which; /* the same number for the same request */
+};
+
 /* The next request into `out`, TARGET_REQUEST_MAX bytes; returns its length. */
 size_t target_next(const struct target *target, struct prng *prng, char *out,
-                   bool *ret_head);
+                   struct target_pick *ret_pick);
 
 #endif

@@ -13,6 +13,7 @@ The path of a request says how it is answered:
     /leave     likewise, but the response does not say so
     /mute      not at all
     /503, /404 with that status
+    /count     with how often it was asked
     /half      with half of the response, then the connection ends
     /garbage   with something that is not HTTP
     anything else: with the path itself as the body
@@ -55,6 +56,9 @@ class StandIn:
             return b"this is not HTTP\r\n\r\n", False
         if path == b"/close":
             return whole % (b"200 OK", 5, b"Connection: close\r\n", path[1:]), False
+        if path == b"/count":
+            body = b"%d" % self.requests
+            return whole % (b"200 OK", len(body), b"", body), True
         if path == b"/leave":
             return whole % (b"200 OK", 5, b"", path[1:]), False
         status = path[1:] + b" No" if path in (b"/503", b"/404") else b"200 OK"

@@ -26,7 +26,7 @@ def measure(address, path, *args, codes=MEASURED):
         result = json.loads((out / "json").read_text())
     c = result["counts"]
     check_equal(c["planned"], c["sent"] + c["unsent"], f"planned in {c}")
-    check_equal(c["sent"], c["ok"] + c["http_errors"] + c["read_errors"] + c["write_errors"]
+    check_equal(c["sent"], c["ok"] + c["http_errors"] + c["wrong_bodies"] + c["read_errors"] + c["write_errors"]
                 + c["timeouts"] + c["in_flight"], f"sent in {c}")
     samples = result["latency"]["all"]["samples"]
     check_equal(samples, c["planned"], "every planned request has a place in the histogram")
@@ -265,6 +265,19 @@ def responses_with_an_error_status_are_counted_and_5xx_are_in_the_tail():
         check(f"Non-2xx or 3xx responses: {c['sent']}" in text, text)
         check(result["latency"]["all"]["min_ns"] >= least_ns, f"{path} in the tail")
         check_equal(result["latency"]["ok"]["samples"], 0, "successes")
+
+
+@test
+def bodies_that_change_are_errors_when_they_are_looked_at():
+    """The stand-in says how often it was asked; other paths come back as they are."""
+    with stand_in() as (address, _):
+        c, _, text = measure(address, "/count", "--verify", "-d", "500ms", "-R", "100")
+        check(c["wrong_bodies"] == c["sent"] - 1 and c["ok"] == 1, f"{c}")
+        check("Wrong bodies: " in text and " wrong bodies + " in text, text)
+        c, _, _ = measure(address, "/count", "-d", "300ms", "-R", "100")
+        check_equal((c["wrong_bodies"], c["ok"]), (0, c["sent"]), "nobody looks")
+        c, _, _ = measure(address, "/o/", "--zipf", "50,0.5", "--verify", "-d", "500ms", "-R", "300")
+        check_equal((c["wrong_bodies"], c["ok"]), (0, c["sent"]), "each key has its own body")
 
 
 @test

@@ -68,10 +68,10 @@ static void one_request(const struct target_config *config, char *out, size_t si
     struct target target;
     struct prng prng;
     char error[TARGET_ERROR_MAX], request[TARGET_REQUEST_MAX];
-    bool head;
+    struct target_pick pick;
     prng_seed(&prng, 1);
     check_int(target_init(&target, config, error), 0, "%s", error);
-    size_t n = target_next(&target, &prng, request, &head);
+    size_t n = target_next(&target, &prng, request, &pick);
     check_true(n < size);
     memcpy(out, request, n);
     out[n] = '\0';
@@ -117,13 +117,13 @@ static void the_same_seed_draws_the_same_requests(void **state)
     struct target target;
     struct prng a, b;
     char error[TARGET_ERROR_MAX], one[TARGET_REQUEST_MAX], two[TARGET_REQUEST_MAX];
-    bool head;
+    struct target_pick pick;
     check_int(target_init(&target, &config, error), 0, "%s", error);
     prng_seed(&a, 5);
     prng_seed(&b, 5);
     for (unsigned i = 0; i < 1000; i++) {
-        size_t n = target_next(&target, &a, one, &head);
-        check_mem(one, n, two, target_next(&target, &b, two, &head), "request %u", i);
+        size_t n = target_next(&target, &a, one, &pick);
+        check_mem(one, n, two, target_next(&target, &b, two, &pick), "request %u", i);
     }
     target_free(&target);
 }
@@ -156,20 +156,19 @@ static void methods_headers_and_bodies_of_a_mix_are_sent(void **state)
                                     .dial.resolve = "h.example:81:127.0.0.1",
                                     .zipf_keys = 1,
                                     .mix_path = path };
-    static const char want[] =
-        "PUT /0 HTTP/1.1\r\nHost: h.example:81\r\nX-All: 1\r\n"
-        "X-One: a  b\r\nContent-Length: 9\r\n\r\n{}\0\r\n\r\n{}";
+    static const char want[] = "PUT /0 HTTP/1.1\r\nHost: h.example:81\r\nX-All: 1\r\n"
+                               "X-One: a  b\r\nContent-Length: 9\r\n\r\n{}\0\r\n\r\n{}";
     struct target target;
     struct prng prng;
     char error[TARGET_ERROR_MAX];
     static char request[TARGET_REQUEST_MAX];
-    bool head;
+    struct target_pick pick;
     check_int(target_init(&target, &config, error), 0, "%s", error);
     prng_seed(&prng, 2);
-    size_t n = target_next(&target, &prng, request, &head);
+    size_t n = target_next(&target, &prng, request, &pick);
     check_mem(request, n, want, sizeof want - 1,
               "the key is in the path, not in the body");
-    check_false(head);
+    check_false(pick.head);
     target_free(&target);
     unlink(path);
     unlink(body_path);
@@ -196,10 +195,10 @@ static void the_url_alone_has_a_method_and_a_body_too(void **state)
         struct target target;
         struct prng prng;
         char error[TARGET_ERROR_MAX];
-        bool head;
+        struct target_pick pick;
         check_int(target_init(&target, &config, error), 0, "%s", error);
         prng_seed(&prng, 1);
-        size_t n = target_next(&target, &prng, request, &head);
+        size_t n = target_next(&target, &prng, request, &pick);
         check_mem(request, n, cases[i].want, strlen(cases[i].want), "case %zu", i);
         target_free(&target);
     }
@@ -222,10 +221,10 @@ static void a_mix_is_drawn_by_weight(void **state)
     check_int(target_init(&target, &config, error), 0, "%s", error);
     prng_seed(&prng, 2);
     for (unsigned i = 0; i < 10000; i++) {
-        bool head;
-        size_t n = target_next(&target, &prng, request, &head);
-        heads += head;
-        check_true(n > 12 && (memcmp(request, "HEAD /seldom", 12) == 0) == head);
+        struct target_pick pick;
+        size_t n = target_next(&target, &prng, request, &pick);
+        heads += pick.head;
+        check_true(n > 12 && (memcmp(request, "HEAD /seldom", 12) == 0) == pick.head);
     }
     check_near(heads, 2500, 4 * 43.3);
     target_free(&target);
