@@ -129,6 +129,9 @@ static void begin_plan(struct client *client, uint64_t start_ns, uint64_t length
         .rate_to = plan == PLAN ? config->rate_to : 0,
         .length_ns = (double)length_ns,
         .steps = config->steps,
+        .list_ns = config->target->replay.at_ns,
+        .list_n = config->target->replay.n,
+        .speed = config->speed,
     };
     uint64_t seed = plan_derive_seed(config->seed, requests);
     prng_seed(&client->requests, plan_derive_seed(seed, client->index));

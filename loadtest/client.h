@@ -34,6 +34,7 @@ struct client_config {
     double rate;          /* requests per second of all threads; 0: closed loop */
     double rate_to;       /* at the end of a ramp; 0: none */
     unsigned steps;       /* of the ramp; 0: a line */
+    double speed;         /* of a replay */
     bool constant;
     uint64_t seed;
     uint64_t timeout_ns;

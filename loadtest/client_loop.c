@@ -100,7 +100,13 @@ static void send_on(struct client *client, struct conn *conn, uint64_t planned_n
     struct target_pick pick;
     size_t len =
         conn->requests > 0 ? 0 : dial_preface(&target->dial, conn->fd, client->request);
-    len += target_next(target, &client->requests, client->request + len, &pick);
+    if (target->replay.n > 0) /* the line that this thread has just taken */
+        len += target_replay(target,
+                             (client->pacer.send.index - 1) * client->config->threads +
+                                 client->index,
+                             client->request + len, &pick);
+    else
+        len += target_next(target, &client->requests, client->request + len, &pick);
     conn->times = (struct tally_times){ .planned_ns = planned_ns, .sent_ns = now_ns };
     conn->which = pick.which;
     counts->sent++;

@@ -19,7 +19,7 @@ static const struct arg run_args[] = {
     { 'c', "connections", ARG_COUNT, AT(connections), 1, 1000000, "N",
       "connections to keep open, of all threads together (10)" },
     { 'd', "duration", ARG_TIME, AT(duration_ns), MS, 24 * 3600 * SECOND, "TIME",
-      "measured time (10s)" },
+      "measured time (10s; all of a --replay)" },
     { 'R', "rate", ARG_RAMP, AT(ramp), 1, 100000000, "RATE|FROM:TO",
       "requests per second, planned: an open loop; without it a closed loop. FROM:TO "
       "rises or falls over the measured time" },
@@ -47,6 +47,11 @@ static const struct arg run_args[] = {
       "send this with each request; without --method, by POST" },
     { 0, "zipf", ARG_ZIPF, AT(zipf), 0, 0, "N,EXPONENT",
       "put a key from 0 to N-1 where the path has {}; /o/{} without a path" },
+    { 0, "replay", ARG_TEXT, AT(replay_path), 0, 0, "FILE",
+      "send the GETs and HEADs of an access log (common or combined format) at their "
+      "own times, to the end of it or of -d" },
+    { 0, "speed", ARG_RATE, AT(speed), 1, 1000000, "X",
+      "replay so many times as fast (1)" },
     { 0, "verify", ARG_FLAG, AT(verify), 0, 0, NULL,
       "compare bodies of status 200, by length and CRC-32, with the first of the same "
       "request; another one is an error" },
@@ -96,6 +101,13 @@ static int check_together(struct options *options, char *error)
                  "%llu threads need at least as many connections, not %llu",
                  (unsigned long long)options->threads,
                  (unsigned long long)options->connections);
+    else if (options->replay_path != NULL &&
+             (options->rate > 0 || options->mix_path != NULL ||
+              options->zipf.keys > 0 || options->method != NULL ||
+              options->body != NULL || options->warmup_ns > 0 || options->constant))
+        snprintf(error, ARGS_ERROR_MAX,
+                 "--replay says what is sent, and when: without -R, --constant, "
+                 "--warmup, --mix, --zipf, --method and --body");
     else if (options->mix_path != NULL &&
              (options->method != NULL || options->body != NULL))
         snprintf(error, ARGS_ERROR_MAX, "the lines of --mix say method and body");
@@ -127,7 +139,7 @@ int options_parse(struct options *ret_options, int argc, char **argv,
     *ret_options = (struct options){
         .threads = 1,
         .connections = 10,
-        .duration_ns = 10 * SECOND,
+        .speed = 1,
         .timeout_ns = 2 * SECOND,
         .seed = 1,
     };
@@ -135,6 +147,8 @@ int options_parse(struct options *ret_options, int argc, char **argv,
     ret_options->rate = (ret_options->ramp.from + ret_options->ramp.to) / 2;
     if (err == 0 && !ret_options->help && !ret_options->version)
         err = check_together(ret_options, error);
+    if (ret_options->duration_ns == 0 && ret_options->replay_path == NULL)
+        ret_options->duration_ns = 10 * SECOND;
     if (ret_options->body != NULL && ret_options->method == NULL)
         ret_options->method = "POST";
     if (err == 0 && ret_options->urls.n == 1)

@@ -21,7 +21,8 @@ struct options {
     bool latency;
     bool verify;
     struct arg_list headers;
-    const char *mix_path, *method, *body;
+    const char *mix_path, *method, *body, *replay_path;
+    double speed;           /* of the replay */
     const char *proxy_text; /* as given */
     struct dial_config dial;
     struct arg_zipf zipf; /* no keys: not asked for */

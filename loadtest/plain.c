@@ -136,6 +136,7 @@ static struct run_config config_of(struct plain *plain, const struct target *tar
             .duration_ns = options->duration_ns,
             .interval_ns = CLOCK_NS_PER_S,
             .spin_ns = options->spin_ns,
+            .speed = options->speed,
             .verify = options->verify,
         },
         .watch = {
@@ -230,7 +231,22 @@ static int run(struct plain *plain, const struct target *target)
     return code;
 }
 
-static int measure(const struct options *options)
+/* A replay lasts as long as the log, and has its rate on average. */
+static void fit_replay(struct options *options, const struct replay *replay)
+{
+    double length_ns = (double)replay->length_ns / options->speed;
+    if (replay->n == 0)
+        return;
+    if (options->duration_ns == 0)
+        options->duration_ns = (uint64_t)length_ns;
+    options->rate = (double)replay->n / length_ns * 1e9;
+    options->ramp = (struct arg_ramp){ options->rate, options->rate };
+    if (replay->skipped > 0)
+        fprintf(stderr, "cowload: %zu lines of '%s' are no GET or HEAD: left out\n",
+                replay->skipped, options->replay_path);
+}
+
+static int measure(struct options *options)
 {
     struct plain plain = { .options = options, .terminal = isatty(STDERR_FILENO) };
     struct target_config target_config = {
@@ -243,11 +259,13 @@ static int measure(const struct options *options)
         .zipf_keys = options->zipf.keys,
         .zipf_exponent = options->zipf.exponent,
         .dial = options->dial,
+        .replay_path = options->replay_path,
     };
     struct target target;
     char error[TARGET_ERROR_MAX];
     if (target_init(&target, &target_config, error) < 0)
         return fail(error);
+    fit_replay(options, &target.replay);
     int code = EXIT_FAILURE, err = 0;
     if (options->hlog_path != NULL)
         err = out_open(&plain.hlog, options->hlog_path, OUT_LINES);

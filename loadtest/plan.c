@@ -56,6 +56,17 @@ static void place(struct plan *plan)
     plan->at_ns = plan_ramp_ns(plan, plan->due);
 }
 
+#define NEVER_NS 1e18
+
+/* Every streams-th of the list. */
+static void look_up(struct plan *plan)
+{
+    plan->at_ns = plan->list_at < plan->list_n
+                      ? (double)plan->list_ns[plan->list_at] / plan->speed
+                      : NEVER_NS;
+    plan->list_at += plan->streams;
+}
+
 void plan_init(struct plan *plan, const struct plan_config *config)
 {
     *plan = (struct plan){
@@ -67,7 +78,16 @@ void plan_init(struct plan *plan, const struct plan_config *config)
         .to = config->rate_to / 1e9 / config->streams,
         .length_ns = config->length_ns,
         .steps = config->steps,
+        .list_ns = config->list_ns,
+        .list_n = config->list_n,
+        .list_at = config->stream,
+        .streams = config->streams,
+        .speed = config->speed,
     };
+    if (plan->list_ns != NULL) {
+        look_up(plan);
+        return;
+    }
     prng_seed(&plan->prng, plan_derive_seed(config->seed, config->stream));
     if (plan->ramp) {
         place(plan);
@@ -80,7 +100,9 @@ void plan_init(struct plan *plan, const struct plan_config *config)
 void plan_advance(struct plan *plan)
 {
     plan->index++;
-    if (plan->ramp)
+    if (plan->list_ns != NULL)
+        look_up(plan);
+    else if (plan->ramp)
         place(plan);
     else if (plan->constant) /* from the index, so that rounding does not add up */
         plan->at_ns = ((double)plan->index + plan->phase) * plan->gap_ns;

@@ -9,6 +9,7 @@
 #define LOADTEST_PLAN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "server/base/prng.h"
@@ -24,6 +25,11 @@ struct plan_config {
     double rate_to;
     double length_ns;
     unsigned steps; /* 0: a line */
+    /* Arrivals at given times, which are `speed` times as fast: a replay; NULL: none.
+     */
+    const uint64_t *list_ns;
+    size_t list_n;
+    double speed;
 };
 
 struct plan {
@@ -31,6 +37,9 @@ struct plan {
     double gap_ns; /* mean between two arrivals of this stream */
     double phase;  /* of a constant plan, in gaps */
     bool constant;
+    const uint64_t *list_ns; /* of all streams */
+    size_t list_n, list_at, streams;
+    double speed;
     bool ramp;
     double from, to;  /* arrivals of this stream per ns */
     double length_ns; /* of the ramp */

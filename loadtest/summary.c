@@ -89,7 +89,10 @@ void summary_begin(FILE *out, const struct options *options)
         fprintf(out,
                 "  open loop: %s requests/s planned (%s, seed %llu); latency counts "
                 "from the planned time\n",
-                rate, options->constant ? "constant" : "Poisson",
+                rate,
+                options->replay_path != NULL ? "as logged"
+                : options->constant          ? "constant"
+                                             : "Poisson",
                 (unsigned long long)options->seed);
     else
         fprintf(out, "  closed loop: latency is service time, and not comparable with "

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loadtest/mix.h"
+#include "loadtest/target_log.h"
 #include "loadtest/url.h"
 #include "server/base/buf.h"
 #include "server/base/check.h"
@@ -122,7 +123,7 @@ static int read_body(struct span path, struct buf *ret_body, const char **ret_wr
     return err;
 }
 
-static int add_template(struct target *target, const struct target_config *config,
+int target_add_template(struct target *target, const struct target_config *config,
                         const struct url *url, const struct mix_line *line,
                         const char **ret_wrong)
 {
@@ -165,7 +166,7 @@ static int add_mix_line(struct target *target, const struct target_config *confi
         return -EINVAL;
     }
     weights[target->n_templates] = line.weight;
-    return add_template(target, config, url, &line, ret_wrong);
+    return target_add_template(target, config, url, &line, ret_wrong);
 }
 
 /* The URL alone. */
@@ -181,7 +182,7 @@ static int add_url(struct target *target, const struct target_config *config,
         line.body_path = span_skip(body, 1);
     else
         line.body = body;
-    int err = add_template(target, config, url, &line, &wrong);
+    int err = target_add_template(target, config, url, &line, &wrong);
     if (err < 0 && wrong != NULL && err != -ENOBUFS)
         snprintf(error, TARGET_ERROR_MAX, "bad body '%.100s': %s", config->body, wrong);
     return err;
@@ -244,7 +245,9 @@ int target_init(struct target *ret_target, const struct target_config *config,
         snprintf(error, TARGET_ERROR_MAX, "bad URL '%.100s': %s", config->url, wrong);
         return -EINVAL;
     }
-    if (config->mix_path != NULL)
+    if (config->replay_path != NULL)
+        err = target_read_log(&target, config, &url, error);
+    else if (config->mix_path != NULL)
         err = load_mix(&target, config, &url, error);
     else
         err = add_url(&target, config, &url, error);
@@ -270,6 +273,7 @@ void target_free(struct target *target)
     free(target->templates);
     alias_free(&target->mix);
     alias_free(&target->keys);
+    replay_free(&target->replay);
     *target = (struct target){ 0 };
 }
 
@@ -302,4 +306,15 @@ size_t target_next(const struct target *target, struct prng *prng, char *out,
     memcpy(out + at, t->bytes + t->gap, t->len - t->gap);
     CHECK(at + t->len - t->gap <= TARGET_REQUEST_MAX);
     return at + t->len - t->gap;
+}
+
+size_t target_replay(const struct target *target, size_t line, char *out,
+                     struct target_pick *ret_pick)
+{
+    CHECK(line < target->replay.n);
+    uint32_t which = target->replay.which[line];
+    const struct target_template *t = &target->templates[which];
+    *ret_pick = (struct target_pick){ .head = t->head, .which = which };
+    memcpy(out, t->bytes, t->len);
+    return t->len;
 }

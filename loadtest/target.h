@@ -15,12 +15,13 @@
 
 #include "loadtest/alias.h"
 #include "loadtest/dial.h"
+#include "loadtest/replay.h"
 #include "server/base/span.h"
 
 enum {
     TARGET_HEAD_MAX = 16384,      /* bytes of one request without its body, */
     TARGET_REQUEST_MAX = 1 << 20, /* and with it */
-    TARGET_TEMPLATES_MAX = 10000,
+    TARGET_TEMPLATES_MAX = 10000, /* of a mix */
     TARGET_ERROR_MAX = 256,
 };
 
@@ -34,6 +35,7 @@ struct target_config {
     uint32_t zipf_keys;   /* 0: no keys */
     double zipf_exponent;
     struct dial_config dial;
+    const char *replay_path; /* an access log instead of all of these; NULL: none */
 };
 
 struct target_template {
@@ -45,6 +47,7 @@ struct target_template {
 
 struct target {
     struct dial dial;
+    struct replay replay; /* n 0: none */
     struct target_template *templates;
     uint32_t n_templates;
     struct alias mix;  /* of templates; no cells when there is one */
@@ -66,5 +69,9 @@ struct target_pick {
 /* The next request into `out`, TARGET_REQUEST_MAX bytes; returns its length. */
 size_t target_next(const struct target *target, struct prng *prng, char *out,
                    struct target_pick *ret_pick);
+
+/* The one of a line of the log that is replayed. */
+size_t target_replay(const struct target *target, size_t line, char *out,
+                     struct target_pick *ret_pick);
 
 #endif

@@ -111,6 +111,25 @@ def a_ramp_rises_over_the_run_in_a_line_or_in_steps():
 
 
 @test
+def an_access_log_is_replayed_at_its_own_times():
+    line = '10.0.0.1 - - [10/Oct/2000:13:55:{:02} +0000] "GET /page{} HTTP/1.1" 200 7 "-" "x"\n'
+    with stand_in() as (address, _), folder() as out:
+        # nothing in the second second, so that the times matter
+        (out / "log").write_text("".join(line.format(s, n) for s in (0, 2, 3) for n in range(40))
+                                 + 'x - - [10/Oct/2000:13:55:03 +0000] "POST / HTTP/1.1" 200 1\n')
+        for args, seconds in ((("--speed", "4"), 1.0), (("--speed", "2", "-t", "2"), 2.0)):
+            c, result, text = measure(address, "/", "--replay", out / "log", "-c4", *args,
+                                      "--hlog", out / "hlog")
+            check_equal((c["planned"], c["ok"]), (120, 120), f"requests {args}")
+            check("(as logged, " in text, text)
+            check(abs(result["duration_s"] - seconds) < 0.01, f"{result['duration_s']} s")
+        _, _, err = cowload("--replay", out / "log", "--speed", "100", f"http://{address}/", codes=MEASURED)
+        check("1 lines of" in err and "left out" in err, err)
+        _, _, err = cowload("--replay", out / "log", "-R", "5", f"http://{address}/", codes=(1,))
+        check("--replay says what is sent" in err, err)
+
+
+@test
 def keys_replace_the_gap_in_the_path():
     with stand_in() as (address, _):
         c, _, _ = measure(address, "/key-{}-x", "--zipf", "50,1.0", "-R200", "-d1s")

@@ -105,6 +105,8 @@ static void a_bad_value_is_named_in_the_message(void **state)
         { "cowload -H A(b):x http://a/", "bad header 'A(b):x'" },
         { "cowload -H content-length:5 http://a/",
           "which cowload writes, decides on it" },
+        { "cowload --replay f -R 5 http://a/", "--replay says what is sent" },
+        { "cowload --replay f --warmup 1s http://a/", "--replay says what is sent" },
         { "cowload --method get http://a/", "'get' for --method" },
         { "cowload --mix f --body x http://a/", "the lines of --mix say" },
         { "cowload --steps 3 -R 5 http://a/", "--steps needs a rate that changes" },
