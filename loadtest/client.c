@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +212,10 @@ void *client_main(void *arg)
     /* timers of this thread to the nanosecond instead of 50 us late (README rule 3) */
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
     struct sched_param lowest = { .sched_priority = 1 };
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE); /* of OpenSSL, which writes with write() */
+    pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     if (client->config->realtime)
         (void)sched_setscheduler(0, SCHED_FIFO, &lowest);
     if (client->config->cpus != NULL)

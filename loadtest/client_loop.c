@@ -69,11 +69,15 @@ static void on_opened(struct client *client, struct conn *conn)
 {
     uint64_t now = clock_ns();
     int err = conn_opened(conn);
+    if (err == -EAGAIN) /* the handshake goes on */
+        return;
     if (err < 0) {
         open_failed(client, conn, err, now);
         return;
     }
     tally_of(client)->counts.connects++;
+    if (conn->tls.ssl != NULL)
+        tally_of(client)->counts.resumed += tls_resumed(&conn->tls);
     hist_record(&client->connect, now - conn->since_ns);
     move_to(&client->idle, conn);
 }
@@ -98,8 +102,8 @@ static void send_on(struct client *client, struct conn *conn, uint64_t planned_n
     const struct target *target = client->config->target;
     struct tally_counts *counts = &tally_of(client)->counts;
     struct target_pick pick;
-    size_t len =
-        conn->requests > 0 ? 0 : dial_preface(&target->dial, conn->fd, client->request);
+    bool preface = conn->requests == 0 && conn->tls.ssl == NULL;
+    size_t len = preface ? dial_preface(&target->dial, conn->fd, client->request) : 0;
     if (target->replay.n > 0) /* the line that this thread has just taken */
         len += target_replay(target,
                              (client->pacer.send.index - 1) * client->config->threads +

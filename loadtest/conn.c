@@ -117,6 +117,7 @@ void conn_init(struct conn *conn, int epoll_fd, struct heads *heads,
 void conn_close(struct conn *conn)
 {
     list_remove(&conn->link);
+    tls_end(&conn->tls);
     fd_close(&conn->fd);
     conn->state = CONN_CLOSED;
     conn->unsent = 0;
@@ -126,6 +127,7 @@ void conn_close(struct conn *conn)
 void conn_free(struct conn *conn)
 {
     conn_close(conn);
+    tls_conn_free(&conn->tls);
     free(conn->rest);
     conn->rest = NULL;
     conn->magic = 0;
@@ -150,6 +152,7 @@ int conn_open(struct conn *conn, const struct target *target, uint64_t now_ns)
     int one = 1;
     CHECK(conn->state == CONN_CLOSED);
     conn->since_ns = now_ns;
+    conn->target = target;
     conn->requests = 0;
     conn->events = 0;
     conn->fd =
@@ -169,15 +172,45 @@ int conn_open(struct conn *conn, const struct target *target, uint64_t now_ns)
     return 0;
 }
 
-int conn_opened(struct conn *conn)
+static int socket_error(const struct conn *conn)
 {
     int err = 0;
     socklen_t len = sizeof err;
-    CHECK(conn->state == CONN_CONNECTING);
     if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
         return -errno;
-    if (err != 0)
-        return -err;
+    return -err;
+}
+
+/* What a proxy says comes before TLS; a new socket has room for it. */
+static int begin_tls(struct conn *conn)
+{
+    char preface[DIAL_PREFACE_MAX];
+    size_t n = dial_preface(&conn->target->dial, conn->fd, preface);
+    if (n > 0 && send(conn->fd, preface, n, MSG_NOSIGNAL) != (ssize_t)n)
+        return errno != 0 ? -errno : -EIO;
+    return tls_begin(&conn->tls, &conn->target->tls, conn->fd);
+}
+
+static int secure(struct conn *conn)
+{
+    bool to_write = false;
+    int err = conn->tls.ssl == NULL ? begin_tls(conn) : 0;
+    if (err == 0)
+        err = tls_handshake(&conn->tls, &to_write);
+    if (err != -EAGAIN)
+        return err;
+    err = watch(conn, to_write ? EPOLLOUT : EPOLLIN);
+    return err < 0 ? err : -EAGAIN;
+}
+
+int conn_opened(struct conn *conn)
+{
+    CHECK(conn->state == CONN_CONNECTING);
+    int err = conn->tls.ssl == NULL ? socket_error(conn) : 0;
+    if (err == 0 && conn->target->tls.ctx != NULL)
+        err = secure(conn);
+    if (err < 0)
+        return err;
     llhttp_reset(&conn->parser);
     conn->state = CONN_IDLE;
     return watch(conn, READING);
@@ -195,12 +228,22 @@ static int keep_rest(struct conn *conn, const char *bytes, size_t len)
     return watch(conn, READING | EPOLLOUT);
 }
 
+static ssize_t transmit(struct conn *conn, const char *bytes, size_t len)
+{
+    return conn->tls.ssl != NULL ? tls_send(&conn->tls, bytes, len)
+                                 : send(conn->fd, bytes, len, MSG_NOSIGNAL);
+}
+
 static int write_some(struct conn *conn, const char *bytes, size_t len)
 {
-    ssize_t n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EINTR)
-        return -errno;
-    size_t taken = n < 0 ? 0 : (size_t)n;
+    size_t taken = 0;
+    ssize_t n;
+    do { /* TLS takes a record at a time, which does not say that the socket is full */
+        n = transmit(conn, bytes + taken, len - taken);
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        taken += n < 0 ? 0 : (size_t)n;
+    } while (conn->tls.ssl != NULL && n > 0 && taken < len);
     if (taken < len)
         return keep_rest(conn, bytes + taken, len - taken);
     conn->unsent = 0;
@@ -257,15 +300,34 @@ static bool parse(struct conn *conn, const char *bytes, size_t n)
     return true;
 }
 
+static ssize_t receive(struct conn *conn, char *buffer, size_t size)
+{
+    ssize_t n;
+    do
+        n = conn->tls.ssl != NULL ? tls_recv(&conn->tls, buffer, size)
+                                  : recv(conn->fd, buffer, size, 0);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+/* What came with the end of a response is in our memory now, and no event will tell of
+ * it: a ticket is kept; that the server ends the connection, or goes on, ends it. */
+static void empty_tls(struct conn *conn, char *buffer, size_t size)
+{
+    if (!tls_pending(&conn->tls))
+        return;
+    ssize_t n = receive(conn, buffer, size);
+    if (n >= 0 || errno != EAGAIN)
+        conn->keep = false;
+}
+
 enum conn_read conn_read(struct conn *conn, char *buffer, size_t size,
                          uint64_t *ret_bytes)
 {
     ssize_t n;
     *ret_bytes = 0;
     do {
-        do
-            n = recv(conn->fd, buffer, size, 0);
-        while (n < 0 && errno == EINTR);
+        n = receive(conn, buffer, size);
         if (n < 0)
             return errno == EAGAIN ? CONN_MORE : CONN_BROKEN;
         if (n == 0)
@@ -273,10 +335,13 @@ enum conn_read conn_read(struct conn *conn, char *buffer, size_t size,
         *ret_bytes += (uint64_t)n;
         if (conn->state != CONN_BUSY || !parse(conn, buffer, (size_t)n))
             return CONN_BROKEN;
-    } while (!conn->complete && ((size_t)n == size || conn->ended));
+    } while (!conn->complete &&
+             ((size_t)n == size || conn->ended || conn->tls.ssl != NULL));
     if (!conn->complete)
         return CONN_MORE;
     if (conn->unsent > 0) /* answered before it was asked in full: out of step */
         conn->keep = false;
+    if (conn->tls.ssl != NULL)
+        empty_tls(conn, buffer, size);
     return CONN_DONE;
 }

@@ -2,7 +2,7 @@
 /* conn.h - one connection of the generator: at most one request at a time.
  *
  *   CLOSED      no descriptor; in `broken` of its client until it is time to try again
- *   CONNECTING  waits for the connection; in no list
+ *   CONNECTING  waits for the connection, and for TLS to be agreed on
  *   IDLE        in `idle`; whatever the server says now ends the connection
  *   BUSY        in `flight`, oldest first, until the last byte of the response
  *
@@ -23,6 +23,7 @@
 #include "loadtest/server_timing.h"
 #include "loadtest/tally.h"
 #include "loadtest/target.h"
+#include "loadtest/tls.h"
 #include "server/base/list.h"
 
 enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY };
@@ -35,6 +36,8 @@ struct conn {
     struct heads *heads; /* likewise */
     uint32_t events;
     struct list link;
+    const struct target *target; /* where it goes, since conn_open() */
+    struct tls_conn tls;         /* no ssl for http, or before the TCP connection */
     llhttp_t parser;
     struct tally_times times; /* of the request in flight */
     uint64_t since_ns;        /* the connection was begun, or broken, at */
@@ -82,8 +85,8 @@ void conn_free(struct conn *conn);
 
 /* Starts connecting. 0, or a negative errno when that failed at once. */
 int conn_open(struct conn *conn, const struct target *target, uint64_t now_ns);
-/* The socket of a CONNECTING conn became writable: 0 and the conn is IDLE, or why not.
- */
+/* Something happened to a CONNECTING conn: 0 and it is IDLE, or why not; -EAGAIN: TLS
+ * waits for the server. */
 int conn_opened(struct conn *conn);
 
 /* Sends on an IDLE conn, which is BUSY then. 0 or a negative errno. */

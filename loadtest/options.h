@@ -5,6 +5,7 @@
 
 #include "loadtest/args.h"
 #include "loadtest/dial.h"
+#include "loadtest/tls.h"
 
 struct options {
     uint64_t threads;
@@ -27,6 +28,7 @@ struct options {
     struct dial_config dial;
     struct arg_zipf zipf; /* no keys: not asked for */
     uint64_t seed;
+    struct tls_config tls;
     const char *json_path;
     const char *hlog_path;
     const char *hgrm_path;

@@ -260,6 +260,7 @@ static int measure(struct options *options)
         .zipf_exponent = options->zipf.exponent,
         .dial = options->dial,
         .replay_path = options->replay_path,
+        .tls = options->tls,
     };
     struct target target;
     char error[TARGET_ERROR_MAX];

@@ -273,7 +273,7 @@ static bool have_connection(struct run *run, char *error)
         if (!list_empty(&run->clients[i].idle))
             return true;
         if (run->clients[i].connect_error != 0)
-            reason = strerror(run->clients[i].connect_error);
+            reason = tls_strerror(run->clients[i].connect_error);
     }
     if (run->result.interrupted)
         snprintf(error, RUN_ERROR_MAX, "interrupted before the first connection");

@@ -152,6 +152,7 @@ static void print_balance(FILE *out, const struct run_result *result,
 {
     const struct tally_counts *counts = &result->tally.counts;
     char connect[UNITS_TEXT_MAX], wrong[64] = "";
+    char resumed[64] = "";
     if (options->verify)
         snprintf(wrong, sizeof wrong, "%llu wrong bodies + ",
                  (unsigned long long)counts->wrong_bodies);
@@ -164,12 +165,16 @@ static void print_balance(FILE *out, const struct run_result *result,
             (unsigned long long)(counts->read_errors + counts->write_errors),
             (unsigned long long)counts->timeouts,
             (unsigned long long)counts->in_flight);
+    if (counts->resumed > 0)
+        snprintf(resumed, sizeof resumed, ", %llu resumed a TLS session",
+                 (unsigned long long)counts->resumed);
     fprintf(
         out,
         "  Connections: %u of %llu open at the start, %llu opened again (%llu closed "
-        "by the server between requests); p99 of connecting %s\n",
+        "by the server between requests%s); p99 of connecting %s\n",
         result->opened, (unsigned long long)options->connections,
         (unsigned long long)counts->connects, (unsigned long long)counts->closes,
+        resumed,
         units_time(connect, (double)hist_percentile(&result->connect, 99, 100)));
 }
 

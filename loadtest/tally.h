@@ -37,6 +37,7 @@
     X(in_time, "whole responses before the end of the measured time")                 \
     X(backlog, "requests due but not sent at the end of the measured time")           \
     X(connect_errors, "connection attempts that failed")                              \
+    X(resumed, "TLS sessions that were resumed, of the connections opened")           \
     X(connects, "connections opened")                                                 \
     X(closes, "connections that the server closed between two requests")              \
     X(bytes, "bytes read")

@@ -233,6 +233,18 @@ static int load_mix(struct target *target, const struct target_config *config,
     return err;
 }
 
+static int prepare_tls(struct target *target, const struct target_config *config,
+                       const struct url *url, char *error)
+{
+    if (url->https)
+        return tls_init(&target->tls, &config->tls, url, error);
+    if (!config->tls.insecure && config->tls.cacert == NULL)
+        return 0;
+    snprintf(error, TARGET_ERROR_MAX, "%s needs an https URL",
+             config->tls.insecure ? "--insecure" : "--cacert");
+    return -EINVAL;
+}
+
 int target_init(struct target *ret_target, const struct target_config *config,
                 char error[TARGET_ERROR_MAX])
 {
@@ -255,6 +267,8 @@ int target_init(struct target *ret_target, const struct target_config *config,
         err = alias_init_zipf(&target.keys, config->zipf_keys, config->zipf_exponent);
     if (err == 0)
         err = dial_init(&target.dial, &config->dial, &url, error);
+    if (err == 0)
+        err = prepare_tls(&target, config, &url, error);
     if (err < 0) {
         if (error[0] == '\0')
             snprintf(error, TARGET_ERROR_MAX, "could not prepare requests: %s",
@@ -274,6 +288,7 @@ void target_free(struct target *target)
     alias_free(&target->mix);
     alias_free(&target->keys);
     replay_free(&target->replay);
+    tls_free(&target->tls);
     *target = (struct target){ 0 };
 }
 

@@ -16,6 +16,7 @@
 #include "loadtest/alias.h"
 #include "loadtest/dial.h"
 #include "loadtest/replay.h"
+#include "loadtest/tls.h"
 #include "server/base/span.h"
 
 enum {
@@ -36,6 +37,7 @@ struct target_config {
     double zipf_exponent;
     struct dial_config dial;
     const char *replay_path; /* an access log instead of all of these; NULL: none */
+    struct tls_config tls;   /* of an https URL */
 };
 
 struct target_template {
@@ -48,6 +50,7 @@ struct target_template {
 struct target {
     struct dial dial;
     struct replay replay; /* n 0: none */
+    struct tls tls;       /* ctx is NULL for http */
     struct target_template *templates;
     uint32_t n_templates;
     struct alias mix;  /* of templates; no cells when there is one */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* url.c - just enough of RFC 3986 for a load generator: http only, no user, no escapes
+/* url.c - just enough of RFC 3986 for a load generator: no user, no escapes
  * but those that the caller wrote. */
 #include "loadtest/url.h"
 
@@ -38,7 +38,7 @@ static const char *parse_authority(struct span authority, struct url *url)
     if (span_to_cstr(host, url->host, sizeof url->host) < 0)
         return "the host is too long";
     if (rest.n == 0) {
-        memcpy(url->port, "80", sizeof "80");
+        strcpy(url->port, url->https ? "443" : "80");
         return NULL;
     }
     if (rest.p[0] != ':')
@@ -63,11 +63,10 @@ const char *url_parse(const char *text, struct url *ret_url)
     const char *wrong = check_bytes(all);
     if (wrong != NULL)
         return wrong;
-    if (span_starts_nocase(all, SPAN("https://")))
-        return "https is not supported";
-    if (!span_starts_nocase(all, SPAN("http://")))
-        return "it must begin with http://";
-    rest = span_skip(all, strlen("http://"));
+    url.https = span_starts_nocase(all, SPAN("https://"));
+    if (!url.https && !span_starts_nocase(all, SPAN("http://")))
+        return "it must begin with http:// or https://";
+    rest = span_skip(all, strlen(url.https ? "https://" : "http://"));
     rest = span_take(rest, span_find(rest, '#'));
     url.authority = span_take(rest, strcspn(rest.p, "/?#"));
     url.path = span_skip(rest, url.authority.n);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* url.h - http://HOST[:PORT][/PATH], taken apart. */
+/* url.h - http[s]://HOST[:PORT][/PATH], taken apart. */
 #ifndef LOADTEST_URL_H
 #define LOADTEST_URL_H
+
+#include <stdbool.h>
 
 #include "server/base/span.h"
 
@@ -10,6 +12,7 @@ enum { URL_HOST_MAX = 255, URL_PORT_MAX = 5 };
 struct url {
     char host[URL_HOST_MAX + 1]; /* without the brackets of an IPv6 address */
     char port[URL_PORT_MAX + 1];
+    bool https;
     struct span authority; /* HOST[:PORT] as given, for the Host header */
     struct span path;      /* with the query, without the fragment; "/" when missing */
 };

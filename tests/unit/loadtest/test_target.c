@@ -21,6 +21,8 @@ static void urls_are_taken_apart(void **state)
         { "http://127.0.0.1:1/x#fragment", "127.0.0.1", "1", "127.0.0.1:1", "/x" },
         { "http://[::1]:65535/", "::1", "65535", "[::1]:65535", "/" },
         { "http://[::1]", "::1", "80", "[::1]", "/" },
+        { "https://a", "a", "443", "a", "/" },
+        { "HTTPS://a:80/", "a", "80", "a:80", "/" },
     };
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
         struct url url;
@@ -40,7 +42,8 @@ static void bad_urls_say_what_is_wrong(void **state)
     } cases[] = {
         { "", "http://" },
         { "a", "http://" },
-        { "https://a/", "https" },
+        { "httpss://a/", "https" },
+        { "ftp://a/", "http" },
         { "http://", "host is missing" },
         { "http:///x", "host is missing" },
         { "http://:80/", "host is missing" },
