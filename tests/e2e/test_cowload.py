@@ -341,7 +341,7 @@ def nobody_listening_is_an_error_that_names_the_address():
 @test
 def wrong_arguments_exit_with_1_and_name_the_value():
     for args, words in ((("-c", "0", "http://a/"), "bad value '0' for -c"),
-                        (("https://a/",), "https is not supported"),
+                        (("ftp://a/",), "it must begin with http:// or https://"),
                         (("http://no.such.host.invalid/",), "could not resolve"),
                         (("--mix", "/nope", "http://a/"), "could not open '/nope'"),
                         ((), "a URL is missing"),
