@@ -234,29 +234,23 @@ static bool has_unread_request(const struct conn *c)
            recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* To close now would reset it, unanswered. False: there is none. */
-static bool run_unread_request(struct conn *c, enum deadline_kind kind)
-{
-    if (!has_unread_request(c))
-        return false;
-    deadline_set(&c->worker->deadlines, &c->deadline, kind, c->worker->now_ns);
-    c->readable = true;
-    conn_run(c);
-    return true;
-}
-
 bool conn_shed(struct conn *c)
 {
+    bool waits = c->state == CONN_READ_HEAD || c->state == CONN_READ_BODY;
+    char byte;
+
     CHECK_MAGIC(c, CONN_MAGIC);
-    if (c->state != CONN_READ_HEAD || list_linked(&c->in_ready)) {
-        deadline_set(&c->worker->deadlines, &c->deadline, c->deadline.kind,
-                     c->worker->now_ns);
-        return false; /* out of steps, with a request in hand */
+    if (waits && !list_linked(&c->in_ready) &&
+        recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+        conn_free(c);
+        return true;
     }
-    if (run_unread_request(c, c->deadline.kind))
-        return false;
-    conn_free(c);
-    return true;
+    deadline_set(&c->worker->deadlines, &c->deadline, c->deadline.kind,
+                 c->worker->now_ns);
+    c->readable = c->readable || waits;
+    if (waits && !list_linked(&c->in_ready))
+        conn_run(c); /* what it waits for has come, and no event has told of it yet */
+    return false;
 }
 
 enum takes { TAKES_NOTHING, TAKES_TOO_LITTLE, TAKES_ENOUGH };
@@ -283,8 +277,12 @@ void conn_expire(struct conn *c)
 
     CHECK_MAGIC(c, CONN_MAGIC);
     deadline_clear(&c->deadline);
-    if (run_unread_request(c, kind))
+    if (has_unread_request(c)) { /* to close now would reset it, unanswered */
+        deadline_set(&w->deadlines, &c->deadline, kind, w->now_ns);
+        c->readable = true;
+        conn_run(c);
         return;
+    }
     enum takes takes = kind == DEADLINE_SEND ? what_it_takes(c) : TAKES_NOTHING;
     if (takes == TAKES_ENOUGH) {
         deadline_set(&w->deadlines, &c->deadline, kind, w->now_ns);

@@ -92,8 +92,8 @@ bool conn_init(struct conn *, struct worker *, int fd, const struct peer *);
 void conn_free(struct conn *);
 /* Until it has to wait; may free the conn. */
 void conn_run(struct conn *);
-/* It waits for a request that others could be served instead of: ends it, without a
- * word, unless one has just come. True: it is gone. */
+/* It makes us wait while others could be served: ends it, without a word, unless what
+ * we wait for has just come. True: it is gone. */
 bool conn_shed(struct conn *);
 /* Its deadline has passed; may free the conn. */
 void conn_expire(struct conn *);

@@ -11,9 +11,18 @@
 #include "server/worker/conn.h"
 #include "server/worker/worker_priv.h"
 
-/* At once; how long a client must have asked for nothing before it is let go: one that
+/* At once; and how long a client must have been silent before it is let go: one that
  * has just been answered, or has just come, may be about to ask. */
-enum { SHED_MAX = 64, SHED_IDLE_MS = 1000, SHED_HEAD_MS = 5000 };
+enum { SHED_MAX = 64 };
+
+static const struct {
+    enum deadline_kind kind;
+    unsigned after_ms;
+} order[] = {
+    { DEADLINE_KEEPALIVE, 1000 },
+    { DEADLINE_HEAD, 5000 },
+    { DEADLINE_BODY, 5000 },
+};
 
 /* In the queues of the listeners; for a listener the kernel has the length of it where
  * a connection has what is not acknowledged. */
@@ -54,14 +63,14 @@ static unsigned shed(struct worker *w, enum deadline_kind kind, uint64_t after_m
 
 void shed_tick(struct worker *w)
 {
-    unsigned others = 0, n;
+    unsigned others = 0, n = 0;
 
     if (w->acceptor != NULL && !w->draining && acceptor_is_full(w->acceptor))
         others = waiting(w);
     if (others > 0 && w->shed.others_waited) {
         others = others < SHED_MAX ? others : SHED_MAX;
-        n = shed(w, DEADLINE_KEEPALIVE, SHED_IDLE_MS, others);
-        n += shed(w, DEADLINE_HEAD, SHED_HEAD_MS, others - n);
+        for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+            n += shed(w, order[i].kind, order[i].after_ms, others - n);
         count(w->seat, COUNTER_shed, n);
     }
     w->shed.others_waited = others > 0;

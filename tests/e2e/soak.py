@@ -50,7 +50,10 @@ class Troubles(Chaos):
 
     def stop_one(self):
         """A worker that the system does not run for a while: its clients wait."""
-        pid = self.random.choice(self.server.status()["slots"])["pid"]
+        pids = [s["pid"] for s in self.server.status()["slots"] if s["pid"] > 0]
+        if not pids:
+            return
+        pid = self.random.choice(pids)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
             try:

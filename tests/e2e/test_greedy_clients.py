@@ -8,12 +8,14 @@ import re
 import resource
 import select
 import statistics
+import subprocess
 import threading
 import time
 
 from e2e.harness import (BUILD, PATIENCE, Conn, Server, Skip, check, check_equal, test,
                          wait_until)
 from e2e.load import MEASURED, cowload, folder
+from tools import find_tool
 
 IDLE = 10_000
 IDLE_BYTES_MAX = 10 << 20
@@ -75,14 +77,23 @@ def start_head(server):
     return conn
 
 
+def start_body(server):
+    """One that sends a little of a body, and then no more."""
+    conn = server.connect()
+    conn.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+    return conn
+
+
 def shed(server):
     return sum(s["counters"]["shed"] for s in server.status()["slots"])
 
 
 @test
 def a_full_slot_lets_go_of_those_who_ask_for_nothing():
-    options = {"connections": 20, "keepalive_timeout": "1h", "header_timeout": "1h"}
-    for kind, stay in (("idle", ask_and_stay), ("with half a request", start_head)):
+    options = {"connections": 20, "keepalive_timeout": "1h", "header_timeout": "1h",
+               "body_timeout": "1h"}
+    for kind, stay in (("idle", ask_and_stay), ("with half a head", start_head),
+                       ("with half a body", start_body)):
         with Server(options=options) as server, contextlib.ExitStack() as stack:
             clients = [stack.enter_context(stay(server)) for _ in range(20)]
             wait_until(lambda s=server: connections(s) == 20, f"20 clients that are {kind}")
@@ -333,3 +344,36 @@ def settled(value):
     before = value()
     time.sleep(0.3)
     return before if value() == before else 0
+
+
+# --- attacks that others have written ---------------------------------------------------------
+
+ATTACKS = {
+    "slow heads": ("-H", "-x", "24"),
+    "slow bodies": ("-B", "-s", "8192", "-t", "POST", "-x", "10"),
+    "slow reading": ("-X", "-w", "10", "-y", "20", "-n", "5", "-z", "32", "-k", "3"),
+    "many ranges": ("-R", "-a", "10", "-b", "300"),
+}
+
+
+@test
+def slowhttptest_does_not_keep_others_out():
+    """More attackers than half of the connections; somebody else asks all the time."""
+    tool = find_tool("slowhttptest")
+    if tool is None:
+        raise Skip("needs slowhttptest: .ci/deps install tools")
+    files = {"index.html": b"x" * 200_000}
+    with Server(files, {"connections": 300}) as server:
+        for name, args in ATTACKS.items():
+            argv = [tool, "-c", "200", *args, "-i", "1", "-r", "200", "-p", "3", "-l", "3",
+                    "-u", f"http://{server.ready['listen']}/index.html"]
+            with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL) as attack:
+                asked = 0
+                while attack.poll() is None:
+                    begin = time.monotonic()
+                    check_equal(server.get("/").status, 200, f"the answer beside {name}")
+                    took = time.monotonic() - begin
+                    check(took < 2 * PATIENCE, f"the answer beside {name} took {took:.1f} s")
+                    asked += 1
+            check(asked > 10, f"only {asked} answers came beside {name}")

@@ -57,7 +57,7 @@ static void an_idle_connection_costs_at_most_512_bytes(void **state)
     int fd[MANY];
 
     (void)state;
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     test_skip("needs the allocator of libc");
 #endif
     allow_files();
