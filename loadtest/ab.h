@@ -43,6 +43,7 @@ struct ab_cell {
     uint64_t samples;
     uint64_t quantile_ns[QUANTILES];
     struct status cost;
+    struct disturb_state disturbed;
 };
 
 struct ab_arm {

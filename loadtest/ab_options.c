@@ -50,6 +50,9 @@ static const struct arg ab_args[] = {
     { 0, "attribute", ARG_FLAG, AT(attribute), 0, 0, NULL,
       "say why the slowest are slow: every response is asked for its timing, and the "
       "events of the server are joined with them" },
+    { 0, "disturb", ARG_LIST, AT(disturb_texts), 0, 0, "EVENT,TIME",
+      "cause an event this often in each block of cowshed: gc, refork, or kill (of a "
+      "worker)" },
     { 0, "margin", ARG_COUNT, AT(margin_percent), 1, 100, "PERCENT",
       "a smaller difference is called equivalent (10)" },
     { 0, "seed", ARG_COUNT, AT(seed), 0, UINT64_MAX, "N",
@@ -129,9 +132,29 @@ static int parse_goal(struct ab_options *options, char *error)
     return -EINVAL;
 }
 
+static int parse_disturbs(struct ab_options *options, char *error)
+{
+    for (size_t i = 0; i < options->disturb_texts.n; i++) {
+        const char *text = options->disturb_texts.items[i];
+        if (i == DISTURB_MAX ||
+            !disturb_parse(text, &options->disturbs[options->n_disturbs])) {
+            snprintf(
+                error, ARGS_ERROR_MAX,
+                "bad value '%.60s' for --disturb: it must be gc, refork or kill with "
+                "a time, as in gc,500ms, and at most %d of them",
+                text, DISTURB_MAX);
+            return -EINVAL;
+        }
+        options->n_disturbs++;
+    }
+    return 0;
+}
+
 static int check_together(struct ab_options *options, char *error)
 {
     int err = make_arms(options, error);
+    if (err == 0)
+        err = parse_disturbs(options, error);
     if (err == 0)
         err = parse_goal(options, error);
     if (err == 0)
@@ -188,6 +211,7 @@ void ab_options_free(struct ab_options *options)
     args_list_free(&options->headers);
     args_list_free(&options->overrides);
     args_list_free(&options->specs);
+    args_list_free(&options->disturb_texts);
     args_list_free(&options->operands);
 }
 

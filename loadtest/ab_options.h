@@ -5,6 +5,7 @@
 
 #include "loadtest/ab_arms.h"
 #include "loadtest/args.h"
+#include "loadtest/disturb.h"
 #include "loadtest/slo.h"
 
 enum { AB_LOADS_MAX = 8 };
@@ -21,6 +22,9 @@ struct ab_options {
     unsigned n_loads;
     const char *goal_text; /* as given; NULL: no search for a rate */
     struct slo_goal goal;
+    struct arg_list disturb_texts;
+    struct disturb disturbs[DISTURB_MAX];
+    size_t n_disturbs;
     uint64_t blocks;
     uint64_t duration_ns; /* of one block; 0: what --total leaves */
     uint64_t warmup_ns;

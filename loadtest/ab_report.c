@@ -242,6 +242,29 @@ static void print_spread(FILE *out, const struct ab *ab)
     }
 }
 
+static void print_disturbed(FILE *out, const struct ab *ab)
+{
+    const struct ab_options *options = ab->options;
+    for (size_t d = 0; d < options->n_disturbs; d++) {
+        uint64_t done = 0;
+        for (unsigned i = 0; i < ab->n_arms; i++) {
+            for (unsigned b = 0; b < ab->blocks; b++)
+                done += ab->arms[i].cells[b].disturbed.done[d];
+        }
+        fprintf(out, "Disturbed: %s, %llu times in all blocks together\n",
+                options->disturb_texts.items[d], (unsigned long long)done);
+    }
+    for (unsigned i = 0; i < ab->n_arms; i++) {
+        for (unsigned b = 0; b < ab->blocks; b++) {
+            const struct disturb_state *state = &ab->arms[i].cells[b].disturbed;
+            if (state->failed > 0)
+                fprintf(out, "Disturbed: %s, block %u: %u times in vain: %s\n",
+                        ab->arms[i].name->label, b + 1, state->failed,
+                        strerror(-state->err));
+        }
+    }
+}
+
 static void print_trouble(FILE *out, const struct ab *ab)
 {
     for (unsigned i = 0; i < ab->n_arms; i++) {
@@ -273,5 +296,6 @@ void ab_report_text(FILE *out, const struct ab *ab, const struct ab_verdicts *ve
     print_verdicts(out, ab, verdicts);
     ab_causes_text(out, ab);
     print_spread(out, ab);
+    print_disturbed(out, ab);
     print_trouble(out, ab);
 }

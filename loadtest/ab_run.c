@@ -24,6 +24,7 @@ struct cell_run {
     struct out_file hlog;
     struct status before;
     int status_error;
+    struct ab_cell *cell;
 };
 
 /* What went wrong, and the last words of the server. */
@@ -242,9 +243,12 @@ static void on_interval(void *arg, const struct run_interval *interval)
 static bool on_tick(void *arg, double elapsed_s)
 {
     struct cell_run *cell = arg;
-    (void)elapsed_s;
+    const struct ab_options *options = cell->ab->options;
     shed_drain(&cell->shed);
     ab_progress_tick(cell->ab);
+    if (!cell->shed.foreign && elapsed_s > 0)
+        disturb_tick(options->disturbs, options->n_disturbs, &cell->cell->disturbed,
+                     elapsed_s, cell->shed.admin);
     return shed_alive(&cell->shed);
 }
 
@@ -354,7 +358,7 @@ static void hlog_failed(struct ab *ab, const char *path, int err)
 static void run_server(struct ab *ab, struct ab_arm *arm, unsigned block,
                        struct ab_cell *cell)
 {
-    struct cell_run run = { .ab = ab };
+    struct cell_run run = { .ab = ab, .cell = cell };
     char error[SHED_ERROR_MAX], path[AB_PATH_MAX];
     if (ab_start_server(ab, arm, &run.shed, cell->why) < 0) {
         cell->outcome = AB_FAILED;

@@ -84,12 +84,12 @@ static int read_response(struct fetch *fetch, int fd, uint64_t deadline_ns)
     return fetch->parser.status_code == 200 ? 0 : -EPROTO;
 }
 
-int fetch_get(const char *address, const char *path, uint64_t timeout_ns,
-              struct buf *ret_body)
+static int fetch(const char *method, const char *address, const char *path,
+                 uint64_t timeout_ns, struct buf *ret_body)
 {
     char text[512];
     struct url url;
-    struct fetch fetch = { .body = ret_body };
+    struct fetch state = { .body = ret_body };
     buf_init(ret_body, FETCH_BODY_MAX);
     snprintf(text, sizeof text, "http://%s%s", address, path);
     if (url_parse(text, &url) != NULL)
@@ -98,13 +98,25 @@ int fetch_get(const char *address, const char *path, uint64_t timeout_ns,
     if (fd < 0)
         return fd;
     int n = snprintf(text, sizeof text,
-                     "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
-                     address);
+                     "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", method,
+                     path, address);
     int err = fd_write_all(fd, text, (size_t)n);
-    llhttp_init(&fetch.parser, HTTP_RESPONSE, &settings);
-    fetch.parser.data = &fetch;
+    llhttp_init(&state.parser, HTTP_RESPONSE, &settings);
+    state.parser.data = &state;
     if (err == 0)
-        err = read_response(&fetch, fd, clock_ns() + timeout_ns);
+        err = read_response(&state, fd, clock_ns() + timeout_ns);
     fd_close(&fd);
     return err;
+}
+
+int fetch_get(const char *address, const char *path, uint64_t timeout_ns,
+              struct buf *ret_body)
+{
+    return fetch("GET", address, path, timeout_ns, ret_body);
+}
+
+int fetch_post(const char *address, const char *path, uint64_t timeout_ns,
+               struct buf *ret_body)
+{
+    return fetch("POST", address, path, timeout_ns, ret_body);
 }

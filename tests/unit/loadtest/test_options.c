@@ -188,6 +188,8 @@ static void wrong_arguments_of_ab_are_named(void **state)
         { "ab --arm x=-w", "'x=-w' for --arm: a value is missing" },
         { "ab --loads 30,0", "'30,0' for --loads: it must be 1 to 8 percentages" },
         { "ab --loads 1,2,3,4,5,6,7,8,9", "1 to 8 percentages" },
+        { "ab --disturb gc", "'gc' for --disturb" },
+        { "ab --disturb rain,1s", "'rain,1s' for --disturb: it must be gc, refork" },
         { "ab --slo 99", "'99' for --slo: it must be PERCENTILE,TIME" },
         { "ab --slo 99,1ms -R 10", "--slo looks for the rate itself" },
         { "ab --loads 30 -R 100", "without a rate (-R)" },
