@@ -353,7 +353,7 @@ install: all install-lib
 	install -m 755 $(addprefix $(B)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard conf/*.conf) $(DESTDIR)$(PREFIX)/share/cowshed/conf
 	cp -R www $(DESTDIR)$(PREFIX)/share/cowshed
-	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/cowshed
+	install -m 644 README.md LICENSE loadtest/results.schema.json $(DESTDIR)$(PREFIX)/share/doc/cowshed
 
 # build/deps stays: getting it again needs the network.
 clean:
