@@ -6,12 +6,13 @@
  * nothing.
  *
  * Private heap, what the child does:
- *   inherit  goes on as if it were the parent: marks, sweeps, fills holes as reuse
- * allows arena    everything inherited is frozen (rule 9); allocation begins in fresh
- * chunks and what the parent does: with reuse = any, nothing. Otherwise blocks older
- * than the fork are sealed in both, because filling a hole copies the page around it;
- * the parent forgets that when it is alone again, or when holes have become too large a
- * part of the heap.
+ *   inherit  goes on as if it were the parent: marks, sweeps, fills holes as reuse lets
+ *   arena    everything inherited is frozen (rule 9); allocation begins in new chunks
+ *
+ * And what the parent does: with reuse = any, nothing. Otherwise blocks older than the
+ * fork are sealed in both, because filling a hole copies the page around it; the parent
+ * forgets that when it is alone again, or when holes have become too large a part of
+ * the heap.
  */
 #define GC_IMPL
 #include <errno.h>
