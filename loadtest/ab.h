@@ -2,11 +2,10 @@
 /* ab.h - `cowload ab`: the same load on every mode, block by block, and what may be
  * claimed of the difference.
  *
- *   1 calibrate  what the machine charges                          calibrate.c
- *   2 probe      does each mode start; what is the slowest able to ab_probe.c
- *   3 blocks     every arm once per block, in random order         ab_run.c
- *   4 report     table, verdicts, files                            ab_report.c,
- * ab_json.c
+ *   1 calibrate  what the machine charges                           calibrate.c
+ *   2 probe      does each mode start; what is the slowest able to  ab_probe.c
+ *   3 blocks     every arm once per block, in random order          ab_run.c
+ *   4 report     table, verdicts, files                 ab_report.c, ab_json.c
  *
  * One run of an arm in a block (struct ab_cell) has a server of its own.
  */

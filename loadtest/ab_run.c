@@ -8,6 +8,7 @@
 
 #include "loadtest/ab.h"
 #include "loadtest/hlog.h"
+#include "loadtest/interval_log.h"
 #include "loadtest/summary.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
@@ -225,18 +226,9 @@ static void on_start(void *arg, uint64_t wall_ns)
 static void on_interval(void *arg, const struct run_interval *interval)
 {
     struct cell_run *cell = arg;
-    const struct tally *tally = interval->tally;
-    double start = interval->start_s, length = interval->length_s;
     if (!out_is_open(&cell->hlog))
         return;
-    FILE *hlog = cell->hlog.stream;
-    int err = hlog_put(hlog, NULL, start, length, interval->all);
-    if (err == 0)
-        err = hlog_put(hlog, "SERVICE", start, length, &tally->service);
-    if (err == 0)
-        err = hlog_put(hlog, "LAG", start, length, &tally->lag);
-    if (err == 0)
-        err = hlog_put(hlog, "CONNQ", start, length, &tally->wait);
+    int err = interval_log(cell->hlog.stream, interval);
     CHECK(err == 0 || err == -ENOMEM);
 }
 

@@ -137,6 +137,10 @@ static void describe(const struct arg *arg, char *out, size_t size)
                  (unsigned long long)arg->max);
         break;
     case ARG_RAMP:
+        snprintf(out, size,
+                 "requests per second, above 0, at most %llu, or FROM:TO of such",
+                 (unsigned long long)arg->max);
+        break;
     case ARG_RATE:
         snprintf(out, size, "requests per second, above 0, at most %llu%s",
                  (unsigned long long)arg->max, arg->min == 0 ? ", or auto" : "");

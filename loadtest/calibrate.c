@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loadtest/stats.h"
 #include "server/base/clock.h"
 #include "server/base/fd.h"
 
@@ -28,12 +29,6 @@ enum {
 #define MADV_POPULATE_WRITE 23
 #endif
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* A probe returns nanoseconds for one of what it measures, or a negative errno. */
 typedef double probe_fn(void *arg);
 
@@ -45,7 +40,7 @@ static double median_of(probe_fn *probe, void *arg)
         if (values[i] < 0)
             return values[i];
     }
-    qsort(values, REPEATS, sizeof values[0], compare_doubles);
+    stats_sort(values, REPEATS);
     return values[REPEATS / 2];
 }
 

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "loadtest/out_file.h"
+
 enum { TICKS_PER_HALF = 5 };
 
 static void put_row(FILE *out, const struct hist *hist, double scale, uint32_t slot,
@@ -50,4 +52,17 @@ void hgrm_write(FILE *out, const struct hist *hist, double scale)
     uint32_t half = UINT32_C(1) << hist->shape.half_magnitude;
     fprintf(out, "#[Buckets = %12u, SubBuckets     = %12u]\n",
             hist->shape.counts_len / half - 1, 2 * half);
+}
+
+int hgrm_save(const char *path, const struct hist *hist, double scale)
+{
+    struct out_file out;
+    int err = out_open(&out, path, OUT_WHOLE);
+    if (err == 0) {
+        hgrm_write(out.stream, hist, scale);
+        err = out_commit(&out);
+    }
+    if (err < 0)
+        out_complain(path, err, OUT_WHOLE);
+    return err;
 }

@@ -30,10 +30,10 @@ static void *hiccup_main(void *arg)
 {
     struct hiccup *hiccup = arg;
     const struct hiccups *all = hiccup->all;
-    struct sched_param lowest = { .sched_priority = 1 };
+    const struct sched_param param = { .sched_priority = all->priority };
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
-    if (all->realtime)
-        (void)sched_setscheduler(0, SCHED_FIFO, &lowest);
+    if (all->priority > 0)
+        (void)sched_setscheduler(0, SCHED_FIFO, &param);
     if (all->cpus != NULL)
         (void)sched_setaffinity(0, sizeof *all->cpus, all->cpus);
     uint64_t due = clock_ns() + HICCUP_PERIOD_NS;
@@ -49,9 +49,9 @@ static void *hiccup_main(void *arg)
 }
 
 int hiccups_start(struct hiccups *hiccups, unsigned n, const cpu_set_t *cpus,
-                  bool realtime)
+                  int priority)
 {
-    *hiccups = (struct hiccups){ .cpus = cpus, .realtime = realtime };
+    *hiccups = (struct hiccups){ .cpus = cpus, .priority = priority };
     hiccups->at = calloc(n, sizeof *hiccups->at);
     if (hiccups->at == NULL)
         return -ENOMEM;

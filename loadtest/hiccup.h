@@ -33,16 +33,16 @@ struct hiccups {
     struct hiccup *at; /* owned */
     unsigned n;        /* of them running */
     const cpu_set_t *cpus;
-    bool realtime;
+    int priority;
     atomic_bool
         recording;    /* set once, by who started them; a late look costs a period */
     atomic_bool over; /* likewise */
 };
 
-/* n threads with affinity `cpus` (NULL: any), SCHED_FIFO if `realtime` and allowed.
- * 0, or a negative errno; hiccups_free() is due in any case. */
+/* n threads with affinity `cpus` (NULL: any); a priority above 0 is one of SCHED_FIFO,
+ * if that is allowed. 0, or a negative errno; hiccups_free() is due in any case. */
 int hiccups_start(struct hiccups *hiccups, unsigned n, const cpu_set_t *cpus,
-                  bool realtime);
+                  int priority);
 void hiccups_record(struct hiccups *hiccups);
 void hiccups_stop(struct hiccups *hiccups);
 /* Adds what all have seen to `into`, of the shape of a tally. After hiccups_stop(). */

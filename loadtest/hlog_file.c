@@ -51,9 +51,9 @@ static const char *reason(int err)
                             : "neither a header nor an interval with a histogram";
 }
 
-static int take_line(struct reader *reader, struct span text, size_t number,
-                     char *error)
+static int take_line(void *arg, struct span text, const char **ret_wrong)
 {
+    struct reader *reader = arg;
     struct hlog_line line;
     read_header(text, "#[StartTime:", &reader->file.start_s);
     read_header(text, "#[BaseTime:", &reader->base_s);
@@ -64,8 +64,7 @@ static int take_line(struct reader *reader, struct span text, size_t number,
             hist_free(&line.hist);
     }
     if (got < 0)
-        snprintf(error, HLOG_ERROR_MAX, "%.120s:%zu: %s", reader->file.path, number,
-                 reason(got));
+        *ret_wrong = reason(got);
     return got;
 }
 
@@ -85,28 +84,11 @@ int hlog_file_read(struct hlog_file *ret_file, const char *path,
                    char error[HLOG_ERROR_MAX])
 {
     struct reader reader = { .file.path = path, .base_s = -1 };
-    char *text = NULL;
-    size_t size = 0, number = 0;
-    ssize_t n;
-    FILE *in = fopen(path, "re");
-    int err = in == NULL ? -errno : 0;
-    if (err < 0)
-        snprintf(error, HLOG_ERROR_MAX, "could not open '%.120s': %s", path,
-                 strerror(-err));
-    while (err == 0 && (errno = 0, n = getline(&text, &size, in)) >= 0)
-        err = take_line(&reader, span_make(text, (size_t)n), ++number, error);
-    if (err == 0 && ferror(in)) {
-        err = errno != 0 ? -errno : -EIO;
-        snprintf(error, HLOG_ERROR_MAX, "could not read '%.120s': %s", path,
-                 strerror(-err));
-    }
-    if (err >= 0 && reader.file.n == 0) {
+    int err = lines_read(path, take_line, &reader, error);
+    if (err == 0 && reader.file.n == 0) {
         err = -ENODATA;
         snprintf(error, HLOG_ERROR_MAX, "'%.120s' holds no interval", path);
     }
-    free(text);
-    if (in != NULL)
-        fclose(in);
     if (err < 0) {
         hlog_file_free(&reader.file);
         return err;

@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 #include "loadtest/hlog.h"
+#include "loadtest/lines.h"
 
-enum { HLOG_ERROR_MAX = 256 };
+enum { HLOG_ERROR_MAX = LINES_ERROR_MAX };
 
 struct hlog_file {
     const char *path; /* the caller's */

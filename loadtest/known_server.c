@@ -32,6 +32,7 @@ struct known_board {
     _Atomic uint64_t freeze_from_ns, freeze_to_ns;
     /* Answers by how late they were; written by the server, read when all is over. */
     _Atomic uint32_t late[LATE_STEPS];
+    _Atomic uint32_t accepted; /* connections, ever; by the server */
 };
 
 struct answer {
@@ -68,6 +69,7 @@ static void accept_all(struct known *k)
             continue;
         }
         k->ending[fd] = 0;
+        atomic_fetch_add_explicit(&k->board->accepted, 1, memory_order_relaxed);
     }
 }
 
@@ -245,6 +247,20 @@ void known_freeze(struct known_server *server, uint64_t from_ns, uint64_t to_ns)
 {
     atomic_store(&server->board->freeze_to_ns, to_ns);
     atomic_store(&server->board->freeze_from_ns, from_ns);
+}
+
+bool known_await(const struct known_server *server, unsigned connections,
+                 uint64_t timeout_ns)
+{
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    uint64_t deadline = clock_ns() + timeout_ns;
+    while (atomic_load_explicit(&server->board->accepted, memory_order_relaxed) <
+           connections) {
+        if (clock_ns() > deadline)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 uint64_t known_lateness_ns(const struct known_server *server)

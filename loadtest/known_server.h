@@ -32,6 +32,10 @@ struct known_server {
 
 /* While the process has one thread. 0 or a negative errno. */
 int known_start(struct known_server *ret_server, const struct known_config *config);
+/* Until it has accepted so many connections: what is sent before that waits for more
+ * than its delay. False: it has not in that time. */
+bool known_await(const struct known_server *server, unsigned connections,
+                 uint64_t timeout_ns);
 /* Frozen in [from, to), CLOCK_MONOTONIC. */
 void known_freeze(struct known_server *server, uint64_t from_ns, uint64_t to_ns);
 /* p99.9 of how late it was itself, to some 16 us. */

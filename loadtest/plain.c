@@ -13,6 +13,7 @@
 
 #include "loadtest/hgrm.h"
 #include "loadtest/hlog.h"
+#include "loadtest/interval_log.h"
 #include "loadtest/options.h"
 #include "loadtest/out_file.h"
 #include "loadtest/run.h"
@@ -56,15 +57,6 @@ static void on_start(void *arg, uint64_t wall_ns)
         hlog_begin(plain->hlog.stream, "Logged with cowload " COWLOAD_VERSION, wall_ns);
 }
 
-static void log_series(struct plain *plain, const char *tag,
-                       const struct run_interval *interval, const struct hist *hist)
-{
-    int err =
-        hlog_put(plain->hlog.stream, tag, interval->start_s, interval->length_s, hist);
-    if (err < 0)
-        plain->hlog_error = err;
-}
-
 static void note_progress(struct plain *plain, const struct run_interval *interval)
 {
     const struct tally_counts *counts = &interval->tally->counts;
@@ -84,10 +76,9 @@ static void on_interval(void *arg, const struct run_interval *interval)
         note_progress(plain, interval);
     if (!out_is_open(&plain->hlog))
         return;
-    log_series(plain, NULL, interval, interval->all);
-    log_series(plain, "SERVICE", interval, &interval->tally->service);
-    log_series(plain, "LAG", interval, &interval->tally->lag);
-    log_series(plain, "CONNQ", interval, &interval->tally->wait);
+    int err = interval_log(plain->hlog.stream, interval);
+    if (err < 0)
+        plain->hlog_error = err;
     fflush(plain->hlog.stream); /* a partial log ends with a whole interval */
 }
 
@@ -177,19 +168,6 @@ static int close_hlog(struct plain *plain)
     return err;
 }
 
-static int write_hgrm(const char *path, const struct hist *all)
-{
-    struct out_file out;
-    int err = out_open(&out, path, OUT_WHOLE);
-    if (err == 0) {
-        hgrm_write(out.stream, all, 1e6);
-        err = out_commit(&out);
-    }
-    if (err < 0)
-        out_complain(path, err, OUT_WHOLE);
-    return err;
-}
-
 static int report(struct plain *plain, const struct run_result *result)
 {
     const struct options *options = plain->options;
@@ -199,7 +177,7 @@ static int report(struct plain *plain, const struct run_result *result)
     summary_print(stdout, options, result, &check);
     int err = close_hlog(plain);
     if (options->hgrm_path != NULL) {
-        int hgrm_err = write_hgrm(options->hgrm_path, &result->all);
+        int hgrm_err = hgrm_save(options->hgrm_path, &result->all, 1e6);
         err = err < 0 ? err : hgrm_err;
     }
     if (options->json_path != NULL) {

@@ -109,7 +109,7 @@ static int make_room(struct reader *reader)
     return 0;
 }
 
-static int take_line(struct reader *reader, const struct replay_line *line)
+static int add_request(struct reader *reader, const struct replay_line *line)
 {
     struct replay *replay = &reader->replay;
     uint32_t which;
@@ -132,34 +132,22 @@ static int take_line(struct reader *reader, const struct replay_line *line)
     return 0;
 }
 
+static int take_line(void *arg, struct span text, const char **ret_wrong)
+{
+    struct replay_line line;
+    *ret_wrong = replay_parse(text, &line);
+    return *ret_wrong != NULL ? -EINVAL : add_request(arg, &line);
+}
+
 int replay_read(struct replay *ret_replay, const char *path, replay_add *add, void *arg,
                 char error[REPLAY_ERROR_MAX])
 {
     struct reader reader = { .add = add, .arg = arg };
-    char *text = NULL;
-    size_t size = 0;
-    ssize_t n;
-    FILE *in = fopen(path, "re");
-    int err = in == NULL ? -errno : 0;
-    if (err < 0)
-        snprintf(error, REPLAY_ERROR_MAX, "could not open '%.120s': %s", path,
-                 strerror(-err));
-    for (unsigned number = 1; err == 0 && (n = getline(&text, &size, in)) >= 0;
-         number++) {
-        struct replay_line line;
-        const char *wrong = replay_parse(span_make(text, (size_t)n), &line);
-        err = wrong != NULL ? -EINVAL : take_line(&reader, &line);
-        if (err < 0)
-            snprintf(error, REPLAY_ERROR_MAX, "%.120s:%u: %s", path, number,
-                     wrong != NULL ? wrong : strerror(-err));
-    }
+    int err = lines_read(path, take_line, &reader, error);
     if (err == 0 && reader.replay.n == 0) {
         snprintf(error, REPLAY_ERROR_MAX, "'%.120s' holds no GET or HEAD", path);
         err = -ENODATA;
     }
-    free(text);
-    if (in != NULL)
-        fclose(in);
     if (err < 0) {
         replay_free(&reader.replay);
         return err;

@@ -12,9 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loadtest/lines.h"
 #include "server/base/span.h"
 
-enum { REPLAY_ERROR_MAX = 256 };
+enum { REPLAY_ERROR_MAX = LINES_ERROR_MAX };
 
 struct replay_line {
     int64_t second; /* since the epoch */

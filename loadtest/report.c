@@ -88,20 +88,12 @@ static int write_hgrm(const struct report_options *options,
 {
     const struct series *series =
         series_find(all, options->tag != NULL ? options->tag : "");
-    struct out_file out;
     if (series == NULL) {
         fprintf(stderr, "cowload: no series '%s' is in these files\n",
                 options->tag != NULL ? options->tag : "without a tag");
         return -ENOENT;
     }
-    int err = out_open(&out, options->hgrm_path, OUT_WHOLE);
-    if (err == 0) {
-        hgrm_write(out.stream, &series->hist, 1e6 / options->unit_ns);
-        err = out_commit(&out);
-    }
-    if (err < 0)
-        out_complain(options->hgrm_path, err, OUT_WHOLE);
-    return err;
+    return hgrm_save(options->hgrm_path, &series->hist, 1e6 / options->unit_ns);
 }
 
 static int write_json(const struct report_options *options,

@@ -149,7 +149,7 @@ static int start_threads(struct run *run)
     if (!run->config->hiccups || run->config->client.rate == 0)
         return 0;
     int err = hiccups_start(&run->hiccups, run->n_threads, run->config->client.cpus,
-                            run->config->client.realtime);
+                            run->config->client.realtime ? 1 : 0);
     if (err < 0)
         end_threads(run);
     return err;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* shed.h - the server of one block: started, watched, stopped.
  *
- *   1 made       shed_start()   its process runs; nothing is known of it yet
- *   2 ready      shed_start()   it has said "ready listen=... admin=... pid=..."; of a
- * command that is not cowshed: its port can be connected to
- *   3 over       shed_stop()    asked by SIGTERM, ended by SIGKILL at the deadline,
- * reaped
+ *   1 made   shed_start()  its process runs; nothing is known of it yet
+ *   2 ready  shed_start()  it has said "ready listen=... admin=... pid=..."; of a
+ *                          command that is not cowshed: its port can be connected to
+ *   3 over   shed_stop()   asked by SIGTERM, ended by SIGKILL at the deadline, reaped
  *
  * The server is the child of this process, in a process group of its own, so that a
  * Ctrl-C of the terminal reaches only us. If we die it gets SIGTERM from the kernel.

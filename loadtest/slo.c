@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "loadtest/stats.h"
 #include "server/base/clock.h"
 #include "server/base/num.h"
 #include "server/base/span.h"
@@ -156,17 +156,11 @@ int slo_search(const struct slo_goal *goal, const struct run_config *config,
     return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 struct slo_estimate slo_estimate(double *rates, size_t n)
 {
     if (n == 0)
         return (struct slo_estimate){ .median = 0 };
-    qsort(rates, n, sizeof *rates, compare);
+    stats_sort(rates, n);
     return (struct slo_estimate){
         .median = (rates[(n - 1) / 2] + rates[n / 2]) / 2,
         .low = rates[0],

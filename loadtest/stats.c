@@ -21,6 +21,17 @@ double stats_mean(const double *x, size_t n)
     return n > 0 ? sum / (double)n : 0;
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+void stats_sort(double *x, size_t n)
+{
+    qsort(x, n, sizeof *x, compare_doubles);
+}
+
 double stats_deviation(const double *x, size_t n)
 {
     double mean = stats_mean(x, n), sum = 0;
@@ -80,12 +91,6 @@ int stats_sign_flip(const double *x, size_t n, double *ret_p)
     return 0;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return (*x > *y) - (*x < *y);
-}
-
 /* The true value lies in each gap between neighbours of the sorted subset means with
  * the same probability, 2^-n (the empty subset is left out). */
 static int interval_exact(const double *x, size_t n, double confidence, double *ret_low,
@@ -100,7 +105,7 @@ static int interval_exact(const double *x, size_t n, double confidence, double *
         return -ENOMEM;
     for (size_t mask = 1; mask < count; mask++)
         means[mask] /= __builtin_popcountll(mask);
-    qsort(means + 1, count - 1, sizeof *means, compare_doubles);
+    stats_sort(means + 1, count - 1);
     *ret_low = means[skip];
     *ret_high = means[count - skip];
     free(means);
@@ -119,7 +124,7 @@ static int interval_bootstrap(const double *x, size_t n, double confidence,
         for (size_t i = 0; i < n; i++)
             means[k] += x[prng_below(&prng, n)] / (double)n;
     }
-    qsort(means, RESAMPLES, sizeof *means, compare_doubles);
+    stats_sort(means, RESAMPLES);
     size_t skip = (size_t)((1 - confidence) / 2 * RESAMPLES);
     *ret_low = means[skip];
     *ret_high = means[RESAMPLES - 1 - skip];

@@ -15,6 +15,8 @@
 enum { STATS_EXACT_MAX = 16 };
 
 double stats_mean(const double *x, size_t n);
+/* In place, the smallest first. */
+void stats_sort(double *x, size_t n);
 /* Sample standard deviation, n - 1; 0 below two values. */
 double stats_deviation(const double *x, size_t n);
 

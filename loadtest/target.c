@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loadtest/lines.h"
 #include "loadtest/mix.h"
 #include "loadtest/target_log.h"
 #include "loadtest/url.h"
@@ -151,10 +152,18 @@ int target_add_template(struct target *target, const struct target_config *confi
     return err;
 }
 
-static int add_mix_line(struct target *target, const struct target_config *config,
-                        const struct url *url, struct span text, double *weights,
-                        const char **ret_wrong)
+/* A mix, while it is read. */
+struct mix_reader {
+    struct target *target;
+    const struct target_config *config;
+    const struct url *url;
+    double *weights;
+};
+
+static int add_mix_line(void *arg, struct span text, const char **ret_wrong)
 {
+    const struct mix_reader *mix = arg;
+    struct target *target = mix->target;
     struct mix_line line;
     *ret_wrong = mix_parse(text, &line);
     if (*ret_wrong != NULL)
@@ -165,8 +174,8 @@ static int add_mix_line(struct target *target, const struct target_config *confi
         *ret_wrong = "a mix has at most 10000 lines";
         return -EINVAL;
     }
-    weights[target->n_templates] = line.weight;
-    return target_add_template(target, config, url, &line, ret_wrong);
+    mix->weights[target->n_templates] = line.weight;
+    return target_add_template(target, mix->config, mix->url, &line, ret_wrong);
 }
 
 /* The URL alone. */
@@ -188,48 +197,22 @@ static int add_url(struct target *target, const struct target_config *config,
     return err;
 }
 
-static int read_mix(struct target *target, const struct target_config *config,
-                    const struct url *url, FILE *file, double *weights, char *error)
-{
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t n;
-    int err = 0;
-    for (unsigned number = 1; err == 0 && (n = getline(&line, &size, file)) >= 0;
-         number++) {
-        const char *wrong;
-        struct span text = span_make(line, (size_t)n);
-        if (span_ends(text, SPAN("\n")))
-            text.n--;
-        err = add_mix_line(target, config, url, text, weights, &wrong);
-        if (err < 0)
-            snprintf(error, TARGET_ERROR_MAX, "%s:%u: %s", config->mix_path, number,
-                     wrong != NULL ? wrong : strerror(-err));
-    }
-    free(line);
-    if (err == 0 && target->n_templates == 0) {
-        snprintf(error, TARGET_ERROR_MAX, "%s: the mix is empty", config->mix_path);
-        err = -EINVAL;
-    }
-    return err == 0 ? alias_init(&target->mix, weights, target->n_templates) : err;
-}
-
 static int load_mix(struct target *target, const struct target_config *config,
                     const struct url *url, char *error)
 {
-    int err = -ENOMEM;
-    FILE *file = fopen(config->mix_path, "re");
-    if (file == NULL) {
-        err = -errno;
-        snprintf(error, TARGET_ERROR_MAX, "could not open '%s': %s", config->mix_path,
-                 strerror(errno));
-        return err;
+    const char *path = config->mix_path;
+    struct mix_reader mix = { target, config, url, NULL };
+    mix.weights = calloc(TARGET_TEMPLATES_MAX, sizeof *mix.weights);
+    if (mix.weights == NULL)
+        return -ENOMEM;
+    int err = lines_read(path, add_mix_line, &mix, error);
+    if (err == 0 && target->n_templates == 0) {
+        snprintf(error, TARGET_ERROR_MAX, "%s: the mix is empty", path);
+        err = -EINVAL;
     }
-    double *weights = calloc(TARGET_TEMPLATES_MAX, sizeof *weights);
-    if (weights != NULL)
-        err = read_mix(target, config, url, file, weights, error);
-    free(weights);
-    fclose(file);
+    if (err == 0)
+        err = alias_init(&target->mix, mix.weights, target->n_templates);
+    free(mix.weights);
     return err;
 }
 

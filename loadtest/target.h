@@ -23,7 +23,7 @@ enum {
     TARGET_HEAD_MAX = 16384,      /* bytes of one request without its body, */
     TARGET_REQUEST_MAX = 1 << 20, /* and with it */
     TARGET_TEMPLATES_MAX = 10000, /* of a mix */
-    TARGET_ERROR_MAX = 256,
+    TARGET_ERROR_MAX = LINES_ERROR_MAX,
 };
 
 struct target_config {

@@ -14,7 +14,7 @@ import time
 import zlib
 
 from e2e.harness import PATIENCE, Server, check, check_equal, paused, test, wait_until
-from e2e.load import COWLOAD, MEASURED, STAND_IN, cowload, folder, stand_in, wait_for_requests
+from e2e.load import COWLOAD, MEASURED, STAND_IN, cowload, folder, known, stand_in, wait_for_requests
 
 def measure(address, path, *args, codes=MEASURED):
     """Runs it and checks the balance sheet; (counts, result, stdout)."""
@@ -184,13 +184,9 @@ def progress_is_a_line_on_a_terminal_and_nothing_elsewhere():
 @test
 def the_wait_for_a_connection_is_told_apart():
     """Two connections and answers of 20 ms carry 100 requests in a second, not 150."""
-    with folder() as out:
-        with subprocess.Popen([COWLOAD, "serve", "--delay", "20ms"], stdin=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE, text=True) as server:
-            address = server.stderr.readline().split("listen=")[1].strip()
-            results = [measure(address, "/", "-d", "1s", "-R", "150", "--constant", "-c", count)[1]
-                       for count in ("2", "40")]
-            server.terminate()
+    with known("--delay", "20ms") as address:
+        results = [measure(address, "/", "-d", "1s", "-R", "150", "--constant", "-c", count)[1]
+                   for count in ("2", "40")]
     narrow, wide = (r["latency"]["connection_wait"] for r in results)
     check(narrow["max_ns"] > 100e6, f"with two connections {narrow['max_ns']} ns")
     check_equal(narrow["samples"], results[0]["counts"]["sent"], "one for each that was sent")

@@ -1,27 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The highest rate that keeps a goal: of a server that has one, of one that has none, and of two."""
 
-import contextlib
 import json
-import signal
-import subprocess
 
 from e2e.harness import check, check_equal, test
-from e2e.load import COWLOAD, MEASURED, cowload, folder
+from e2e.load import COWLOAD, MEASURED, cowload, folder, known
 
 QUICK = ("-d", "300ms", "--warmup", "100ms")
-
-
-@contextlib.contextmanager
-def known(*args):
-    """The address of a server of known latency."""
-    with subprocess.Popen([COWLOAD, "serve", *args], stdin=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, text=True) as proc:
-        try:
-            yield proc.stderr.readline().split("listen=")[1].strip()
-        finally:
-            proc.send_signal(signal.SIGTERM)
-            check_equal(proc.wait(20), 0, "the exit code of cowload serve")
 
 
 @test

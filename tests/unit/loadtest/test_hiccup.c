@@ -59,7 +59,7 @@ static void threads_record_only_when_they_are_told(void **state)
     for (unsigned recording = 0; recording < 2; recording++) {
         struct hiccups hiccups;
         struct hist hist = empty();
-        check_int(hiccups_start(&hiccups, 2, NULL, false), 0);
+        check_int(hiccups_start(&hiccups, 2, NULL, 0), 0);
         if (recording)
             hiccups_record(&hiccups);
         uint64_t begun = clock_ns();
