@@ -38,7 +38,33 @@ size_t mutate(const struct walk *w, struct prng *r, char *bytes, size_t room)
     return n;
 }
 
-unsigned replay(const char *folder, int (*target)(const uint8_t *, size_t))
+/* In memory that ends with the input. */
+static int play(mutate_target *target, const void *bytes, size_t n)
+{
+    uint8_t *exact = malloc(n + (n == 0));
+
+    memcpy(exact, bytes, n);
+    int result = target(exact, n);
+    free(exact);
+    return result;
+}
+
+void walk_through(const struct walk *w, uint64_t seed, unsigned runs, size_t room,
+                  mutate_target *target)
+{
+    char *bytes = malloc(room);
+    struct prng r;
+
+    prng_seed(&r, seed);
+    for (unsigned run = 0; run < runs; run++) {
+        size_t n = mutate(w, &r, bytes, room);
+
+        check_int(play(target, bytes, n), 0, "run %u", run);
+    }
+    free(bytes);
+}
+
+unsigned replay(const char *folder, mutate_target *target)
 {
     DIR *dir = opendir(folder);
     unsigned n = 0;
@@ -53,10 +79,7 @@ unsigned replay(const char *folder, int (*target)(const uint8_t *, size_t))
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         check_int(fd_read_file(path, bytes, sizeof bytes, &got), 0, "%s", path);
-        uint8_t *exact = malloc(got + (got == 0));
-        memcpy(exact, bytes, got);
-        check_int(target(exact, got), 0, "%s", path);
-        free(exact);
+        check_int(play(target, bytes, got), 0, "%s", path);
         n++;
     }
     closedir(dir);

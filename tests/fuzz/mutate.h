@@ -25,8 +25,15 @@ struct walk {
 /* The next input, at most `room` bytes; its length. */
 size_t mutate(const struct walk *, struct prng *, char *bytes, size_t room);
 
+typedef int mutate_target(const uint8_t *, size_t); /* 0: what must hold does */
+
+/* So many inputs of at most `room` bytes, each in memory that ends with it, through the
+ * target. */
+void walk_through(const struct walk *, uint64_t seed, unsigned runs, size_t room,
+                  mutate_target *target);
+
 /* Every file of a folder below the top, through the target; how many. A failed check
  * when there is no such folder. */
-unsigned replay(const char *folder, int (*target)(const uint8_t *, size_t));
+unsigned replay(const char *folder, mutate_target *target);
 
 #endif

@@ -38,19 +38,8 @@ static const struct walk walk = { seeds, words, TEST_COUNT(seeds), TEST_COUNT(wo
 static void
 files_that_are_nearly_right_are_read_or_refused_with_a_sentence(void **state)
 {
-    struct prng r;
-
     (void)state;
-    prng_seed(&r, 2);
-    for (unsigned run = 0; run < RUNS; run++) {
-        char bytes[BYTES_MAX];
-        size_t n = mutate(&walk, &r, bytes, sizeof bytes);
-        uint8_t *exact = malloc(n + (n == 0));
-
-        memcpy(exact, bytes, n);
-        check_int(fuzz_conf(exact, n), 0, "run %u", run);
-        free(exact);
-    }
+    walk_through(&walk, 2, RUNS, BYTES_MAX, fuzz_conf);
 }
 
 static void what_the_fuzzer_found_worth_keeping_still_holds(void **state)

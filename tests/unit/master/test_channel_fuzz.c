@@ -72,19 +72,9 @@ static void what_a_mad_worker_says_is_refused_or_right(void **state)
         span_make(texts[5], write_messages(texts[5], 7)),
     };
     const struct walk walk = { seeds, words, SEEDS, TEST_COUNT(words), 1, 4 };
-    struct prng r;
 
     (void)state;
-    prng_seed(&r, 3);
-    for (unsigned run = 0; run < RUNS; run++) {
-        char bytes[BYTES_MAX];
-        size_t n = mutate(&walk, &r, bytes, sizeof bytes);
-        uint8_t *exact = malloc(n + (n == 0));
-
-        memcpy(exact, bytes, n);
-        check_int(fuzz_channel(exact, n), 0, "run %u", run);
-        free(exact);
-    }
+    walk_through(&walk, 3, RUNS, BYTES_MAX, fuzz_channel);
     check_true(fuzz_channel_taken() > RUNS / 20 && fuzz_channel_taken() < RUNS,
                "%llu of %d inputs were right", (unsigned long long)fuzz_channel_taken(),
                RUNS);
