@@ -10,6 +10,9 @@
 # make bench-fork    what a fork costs, by size and kind of heap
 # make gc-pause      how long the collector stops its owner, with 1 GiB live
 # make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
+# make bench-tls  CPU time of a full TLS handshake, beside nginx
+# make chaos      which requests fail while everything happens to a server under load
+# make cluster    HAProxy and several servers in namespaces: kills one, drains one, adds one
 # make fuzz       random bytes as requests, configurations, messages; TIME=60 seconds each (clang)
 # make fuzz-gc    random operations on the heap against a model; TIME=60 seconds (clang)
 # make soak       kills, stops, reloads, slow clients for TIME seconds; SEED= MODES=
@@ -119,7 +122,7 @@ ALL_OBJECTS := $(call objects,$(foreach p,$(PARTS),$(call part_src,$(p))) $(MAIN
 # --- rules --------------------------------------------------------------------------
 
 .PHONY: all missing-deps deps run test test-unit test-e2e test-build bench bench-nginx bench-fork bench-ab bench-wrk \
-	gc-bench gc-pause fuzz fuzz-libs fuzz-gc soak valgrind-gc lint lib install install-lib clean
+	cluster chaos bench-tls gc-bench gc-pause fuzz fuzz-libs fuzz-gc soak valgrind-gc lint lib install install-lib clean
 .SECONDARY:
 
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIBS)
@@ -192,6 +195,9 @@ $(GC_BENCH)-bdwgc: $(call objects,$(GC_BENCH_C)) $(GC_BENCH)_bdwgc.o
 	$(call tell,LINK)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $$(pkg-config --libs bdw-gc)
 
+# So that the addresses of a crash have names.
+$(B)/cowshed: ALL_LDFLAGS += -rdynamic
+
 # Its own versions of these can fail.
 $(B)/tests/unit/gc/test_failures: ALL_LDFLAGS += $(addprefix -Wl$(comma)--wrap=,malloc calloc \
 	realloc free mmap munmap mprotect madvise mincore memfd_create ftruncate fcntl open)
@@ -225,6 +231,20 @@ test-e2e: all $(GC_BENCH)-cowgc
 bench: all
 	$(B)/cowload ab --config conf/bench.conf --zipf 10000,0.99 --total 290s --attribute \
 		--out build/bench
+
+# A minute of kills, reforks, reloads and upgrades under load, three times.
+chaos: all
+	@.ci/deps install tools
+	@python3 tests/bench/chaos.py --cowshed $(B)/cowshed --cowload $(B)/cowload $(CHAOS_FLAGS)
+
+bench-tls: all
+	@.ci/deps install bench
+	@python3 tests/bench/tls_handshake.py --cowshed $(B)/cowshed
+
+# HAProxy and up to four servers in network namespaces: what a client notices.
+cluster: all
+	@.ci/deps install tools
+	@python3 tests/bench/cluster.py --cowshed $(B)/cowshed --cowload $(B)/cowload $(CLUSTER_FLAGS)
 
 bench-nginx: all
 	@.ci/deps install bench
@@ -283,14 +303,20 @@ build/fuzz/%/target: tests/fuzz/fuzz_main.c
 		-fsanitize=fuzzer,address,undefined -o $@ $< -Wl,--start-group \
 		$(filter-out %/libloadtest.a,$(wildcard build/fuzz/objects/lib/*.a)) -Wl,--end-group $(LDLIBS) -lcmocka
 
+# The words that the target knows: names of options.
+build/fuzz/%/words: server/conf/options.def
+	@mkdir -p $(@D)
+	$(quiet)sed -nE 's/^[A-Z]+\(([a-z_.]+),.*/"\1"/p' $< >$@
+
 fuzz:
 	@.ci/deps install fuzz || true
 	@if command -v clang >/dev/null; then $(FUZZ_OBJECTS) fuzz-libs && \
 		rm -f $(FUZZ:%=build/fuzz/%/target) && \
-		for name in $(FUZZ); do $(MAKE) build/fuzz/$$name/target && \
+		for name in $(FUZZ); do $(MAKE) build/fuzz/$$name/target build/fuzz/$$name/words && \
 			mkdir -p tests/fuzz/corpus-$$name && \
 			build/fuzz/$$name/target -max_total_time=$(TIME) -max_len=4096 -timeout=30 \
-				-artifact_prefix=build/fuzz/$$name/ -print_final_stats=1 $(FUZZ_FLAGS) \
+				-artifact_prefix=build/fuzz/$$name/ -print_final_stats=1 \
+				-dict=build/fuzz/$$name/words $(FUZZ_FLAGS) \
 				build/fuzz/$$name/corpus tests/fuzz/corpus-$$name || exit 1; done; \
 	else echo 'skipped: fuzz needs clang'; fi
 
@@ -353,6 +379,10 @@ install: all install-lib
 	install -m 755 $(addprefix $(B)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard conf/*.conf) $(DESTDIR)$(PREFIX)/share/cowshed/conf
 	cp -R www $(DESTDIR)$(PREFIX)/share/cowshed
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for f in cowshed.service cowshed.socket; do \
+		sed 's,/usr/local,$(PREFIX),' conf/$$f >$(DESTDIR)$(PREFIX)/lib/systemd/system/$$f && \
+		chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$f || exit 1; done
 	install -m 644 README.md LICENSE loadtest/results.schema.json $(DESTDIR)$(PREFIX)/share/doc/cowshed
 
 # build/deps stays: getting it again needs the network.

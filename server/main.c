@@ -18,15 +18,17 @@
 #include "server/conf/options.h"
 #include "server/ctl/ctl.h"
 #include "server/ctl/signal.h"
+#include "server/ctl/top.h"
 #include "server/master/budget.h"
 #include "server/master/master.h"
 #include "server/master/signals.h"
 #include "server/master/spawn.h"
 #include "server/master/title.h"
 #include "server/shared/version.h"
+#include "server/tls/tls.h"
 #include "server/worker/worker.h"
 
-enum { OVERRIDES_MAX = 256 };
+enum { OVERRIDES_MAX = 256, WORDS_MAX = 8 };
 
 enum command {
     SERVE,
@@ -34,6 +36,7 @@ enum command {
     TEST_AND_DUMP,
     SIGNAL,
     CTL,
+    TOP,
     SHOW_VERSION,
     SHOW_BUILD,
     SHOW_HELP
@@ -44,10 +47,12 @@ struct command_line {
     const char *file;   /* NULL: built-in defaults */
     const char *signal; /* -s */
     bool quiet, wait;
-    char **words; /* behind `ctl` */
+    char **words; /* behind `ctl` or `top` */
     int word_count;
+    char *room[WORDS_MAX];
     struct {
-        const char *name, *value; /* borrowed from argv, cut at the '=' */
+        const char *name, *value; /* borrowed from argv */
+        char *owned;              /* the name of an -o, which argv has with its value */
         const char *where;
     } overrides[OVERRIDES_MAX];
     unsigned count;
@@ -56,11 +61,13 @@ struct command_line {
 static const char usage_text[] =
     "usage: cowshed [-c FILE] [-m MODE] [-l ADDR:PORT] [-w SLOTS] [-o KEY=VALUE]...\n"
     "               [-t | -T] [-q] [-v | -V] [-h]\n"
-    "       cowshed [-c FILE] [-o KEY=VALUE]... -s reload|reopen|quit|stop|refork "
-    "[--wait]\n"
+    "       cowshed [-c FILE] [-o KEY=VALUE]... -s "
+    "reload|reopen|quit|stop|refork|upgrade\n"
+    "                                           [--wait]\n"
     "       cowshed [-c FILE] [-o KEY=VALUE]... ctl status|workers|purge "
     "URL|gc|refork|\n"
-    "                                               reload|reopen|drain\n"
+    "                                               reload|reopen|upgrade|drain\n"
+    "       cowshed [-c FILE] [-o KEY=VALUE]... top [-b] [-d TIME] [-n COUNT]\n"
     "\n"
     "  -c FILE       read this configuration; without it built-in defaults hold\n"
     "  -m MODE       naive, pretouch, throttle, arena, threads or shared (-o "
@@ -96,14 +103,23 @@ static int add_override(struct command_line *line, const char *name, const char 
 
 static int add_setting(struct command_line *line, char *text)
 {
-    char *equals = strchr(text, '=');
+    char *equals = strchr(text, '='), *name;
 
     if (equals == NULL || equals == text) {
         fprintf(stderr, "cowshed: -o '%s': write it as KEY=VALUE\n", text);
         return -EINVAL;
     }
-    *equals = '\0';
-    return add_override(line, text, equals + 1, "-o");
+    name = strndup(text, (size_t)(equals - text)); /* argv stays, for an upgrade */
+    if (name == NULL) {
+        fprintf(stderr, "cowshed: out of memory\n");
+        return -ENOMEM;
+    }
+    if (add_override(line, name, equals + 1, "-o") < 0) {
+        free(name);
+        return -E2BIG;
+    }
+    line->overrides[line->count - 1].owned = name;
+    return 0;
 }
 
 static int take_option(struct command_line *line, int letter)
@@ -150,26 +166,58 @@ static int take_option(struct command_line *line, int letter)
     }
 }
 
-static int parse(int argc, char **argv, struct command_line *line)
-{
-    static const struct option longs[] = { { "wait", no_argument, NULL, 'w' + 256 },
-                                           { "help", no_argument, NULL, 'h' },
-                                           { "version", no_argument, NULL, 'v' },
-                                           { NULL, 0, NULL, 0 } };
-    int letter, rc = 0;
+/* The first word ends them: it may be a command with options of its own. */
+static const char letters[] = "+c:m:l:w:o:s:tTqvVh";
+static const struct option longs[] = { { "wait", no_argument, NULL, 'w' + 256 },
+                                       { "help", no_argument, NULL, 'h' },
+                                       { "version", no_argument, NULL, 'v' },
+                                       { NULL, 0, NULL, 0 } };
 
-    while (rc == 0 &&
-           (letter = getopt_long(argc, argv, "c:m:l:w:o:s:tTqvVh", longs, NULL)) != -1)
-        rc = take_option(line, letter);
-    if (rc == 0 && optind < argc && line->command == SERVE &&
-        strcmp(argv[optind], "ctl") == 0) {
-        line->command = CTL;
+/* What stands behind the options: a command and its words. Options of ours may stand
+ * between those of ctl; those of top are its own. */
+static int take_words(int argc, char **argv, struct command_line *line)
+{
+    int rc = 0, letter;
+
+    if (line->command != SERVE ||
+        (strcmp(argv[optind], "ctl") != 0 && strcmp(argv[optind], "top") != 0)) {
+        fprintf(stderr, "cowshed: '%s' is not understood\n", argv[optind]);
+        return -EINVAL;
+    }
+    if (strcmp(argv[optind], "top") == 0) {
+        line->command = TOP;
         line->words = argv + optind + 1;
         line->word_count = argc - optind - 1;
-    } else if (rc == 0 && optind < argc) {
-        fprintf(stderr, "cowshed: '%s' is not understood\n", argv[optind]);
-        rc = -EINVAL;
+        return 0;
     }
+    line->command = CTL;
+    line->words = line->room;
+    optind++;
+    while (rc == 0 && optind < argc) {
+        if (argv[optind][0] != '-' && line->word_count < WORDS_MAX) {
+            line->room[line->word_count++] = argv[optind++];
+            continue;
+        }
+        letter = getopt_long(argc, argv, letters, longs, NULL);
+        if (letter == -1)
+            break;
+        rc = take_option(line, letter);
+    }
+    if (rc == 0 && optind < argc) {
+        fprintf(stderr, "cowshed: '%s' is one word too many\n", argv[optind]);
+        return -EINVAL;
+    }
+    return rc;
+}
+
+static int parse(int argc, char **argv, struct command_line *line)
+{
+    int letter, rc = 0;
+
+    while (rc == 0 && (letter = getopt_long(argc, argv, letters, longs, NULL)) != -1)
+        rc = take_option(line, letter);
+    if (rc == 0 && optind < argc)
+        rc = take_words(argc, argv, line);
     if (rc == 0 && line->wait && line->command != SIGNAL) {
         fprintf(stderr, "cowshed: --wait goes with -s only\n");
         rc = -EINVAL;
@@ -234,6 +282,15 @@ static const char *name_of(const struct command_line *line)
 /* --- commands ------------------------------------------------------------------------
  */
 
+static int check_tls(const struct options *o, struct option_error *ret_error)
+{
+    struct tls *tls;
+    int rc = tls_new(o, &tls, ret_error);
+
+    tls_free(tls);
+    return rc;
+}
+
 static int test(struct command_line *line)
 {
     struct option_error error;
@@ -242,6 +299,10 @@ static int test(struct command_line *line)
 
     if (rc == 0) {
         rc = master_check(o, &error);
+        if (rc == 0)
+            rc = master_check_files(o, &error);
+        if (rc == 0)
+            rc = check_tls(o, &error);
         if (rc == 0 && line->command == TEST_AND_DUMP)
             options_dump(o, stdout);
         if (rc == 0 && !line->quiet) {
@@ -275,6 +336,8 @@ static int talk(struct command_line *line)
     }
     if (line->command == CTL)
         code = ctl_run(o, line->words, line->word_count);
+    else if (line->command == TOP)
+        code = top_run(o, line->words, line->word_count);
     else
         code = signal_master(o, line->signal, line->wait);
     options_free(o);
@@ -286,6 +349,7 @@ static int show_build(void)
     printf("cowshed %s\n", COWSHED_VERSION);
     printf("compiler: %s, libevent %s, jansson %s\n", __VERSION__, event_get_version(),
            jansson_version_str());
+    printf("TLS: %s\n", tls_library());
     printf("modes: naive, pretouch, throttle, arena, threads, shared\n");
     return EXIT_STOPPED;
 }
@@ -304,7 +368,7 @@ static void on_event_fatal(int err)
     _exit(EXIT_OS);
 }
 
-static int serve(struct command_line *line)
+static int serve(struct command_line *line, char *const *argv)
 {
     static const struct spawn_roles roles = { worker_run, host_run, admin_run };
     static const enum log_level levels[] = { [LOGLEVEL_UNSET] = LOG_INFO,
@@ -312,44 +376,36 @@ static int serve(struct command_line *line)
                                              [LOGLEVEL_INFO] = LOG_INFO,
                                              [LOGLEVEL_WARN] = LOG_WARN,
                                              [LOGLEVEL_ERR] = LOG_ERR };
-    struct master_config config = {
-        .name = name_of(line), .roles = &roles, .reload = load, .arg = line
-    };
+    struct master_config config = { .name = name_of(line),
+                                    .roles = &roles,
+                                    .reload = load,
+                                    .arg = line,
+                                    .argv = argv };
     struct option_error error;
 
     if (load(line, &config.options, &error) < 0) {
         log_fatal("%s", error.text);
         return EXIT_CONFIG;
     }
+    log_unblock_stderr();
     log_open(levels[config.options->log_level], 2);
     event_set_log_callback(on_event_words);
     event_set_fatal_callback(on_event_fatal);
     return master_run(&config);
 }
 
-int main(int argc, char **argv)
+static int run(struct command_line *line, char *const *argv)
 {
-    struct command_line line = { .command = SERVE };
-    char **copy;
-
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
-    signals_hold();           /* until the loop of the master listens to them */
-    copy = title_init(argc, argv);
-    if (copy != NULL)
-        argv = copy;
-    if (parse(argc, argv, &line) < 0)
-        return EXIT_USAGE;
-    if (line.command != SERVE)
-        signals_let();
-    switch (line.command) {
+    switch (line->command) {
     case SERVE:
-        return serve(&line);
+        return serve(line, argv);
     case TEST:
     case TEST_AND_DUMP:
-        return test(&line);
+        return test(line);
     case SIGNAL:
     case CTL:
-        return talk(&line);
+    case TOP:
+        return talk(line);
     case SHOW_VERSION:
         printf("cowshed %s\n", COWSHED_VERSION);
         return EXIT_STOPPED;
@@ -362,4 +418,36 @@ int main(int argc, char **argv)
         return EXIT_STOPPED;
     }
     return EXIT_USAGE;
+}
+
+/* What was asked for is on its way, or it is not done: to a full disk, say. */
+static int check_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_STOPPED;
+    fprintf(stderr, "cowshed: could not write the output: %s\n", log_errno_text(errno));
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct command_line line = { .command = SERVE };
+    int code = EXIT_USAGE;
+    char **copy;
+
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
+    signals_hold();           /* until the loop of the master listens to them */
+    copy = title_init(argc, argv);
+    if (copy != NULL)
+        argv = copy;
+    if (parse(argc, argv, &line) == 0) {
+        if (line.command != SERVE)
+            signals_let();
+        code = run(&line, argv);
+        if (line.command != SERVE && code == EXIT_STOPPED)
+            code = check_output();
+    }
+    for (unsigned i = 0; i < line.count; i++)
+        free(line.overrides[i].owned);
+    return code;
 }

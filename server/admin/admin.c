@@ -9,20 +9,24 @@
  */
 #include "server/admin/admin.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "server/admin/agent.h"
 #include "server/admin/calibrate.h"
 #include "server/admin/orders.h"
 #include "server/admin/pages.h"
+#include "server/admin/patience.h"
 #include "server/admin/view.h"
 #include "server/base/check.h"
 #include "server/base/clock.h"
@@ -46,6 +50,8 @@ struct admin {
     const struct admin_env *env;
     struct event_base *base;
     struct evhttp *http;
+    struct evhttp_bound_socket *accepts;
+    struct agent agent;
     struct orders orders;
     struct event *channel_event;
     struct calibration calibration;
@@ -54,8 +60,11 @@ struct admin {
     bool leaving;
 };
 
-static struct page_source look(struct admin *a)
+static struct page_source look(void *arg)
 {
+    struct admin *a = arg;
+
+    CHECK_MAGIC(a, ADMIN_MAGIC);
     view_update(&a->view, a->env->region, a->env->options->heap == HEAP_SHARED,
                 clock_ns());
     return (struct page_source){ a->env->options, a->env->region, &a->view,
@@ -224,7 +233,28 @@ static const struct page {
     { "/events", on_events },
 };
 
-/* A page of another site must not give orders through somebody's browser. */
+/* An address, or this machine: not a name that somebody else may let point here. */
+static bool is_own_host(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    char name[INET6_ADDRSTRLEN + 1] = "";
+    bool brackets = host[0] == '[';
+    size_t n = strcspn(host + brackets, brackets ? "]" : ":");
+
+    if (n >= sizeof name)
+        return false;
+    memcpy(name, host + brackets, n);
+    name[n] = '\0';
+    host += brackets ? n + 1 + (host[n + 1] == ']') : n;
+    if (host[0] != '\0' && host[0] != ':')
+        return false;
+    return brackets ? inet_pton(AF_INET6, name, address) == 1
+                    : strcmp(name, "localhost") == 0 ||
+                          inet_pton(AF_INET, name, address) == 1;
+}
+
+/* A page of another site must not give orders through somebody's browser, nor one whose
+ * name points to us (DNS rebinding). Who is no browser sends no Origin. */
 static bool is_foreign(struct evhttp_request *req)
 {
     struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
@@ -234,7 +264,7 @@ static bool is_foreign(struct evhttp_request *req)
     if (origin == NULL)
         return false;
     return host == NULL || strncmp(origin, "http://", 7) != 0 ||
-           strcmp(origin + 7, host) != 0;
+           strcmp(origin + 7, host) != 0 || !is_own_host(host);
 }
 
 static void take_order(struct admin *a, struct evhttp_request *req, const char *name)
@@ -248,7 +278,7 @@ static void take_order(struct admin *a, struct evhttp_request *req, const char *
         return;
     }
     if (is_foreign(req)) {
-        answer_text(a, req, 403, "orders come from this origin only");
+        answer_text(a, req, 403, "orders come from this origin only, by its address");
         return;
     }
     status = orders_take(&a->orders, req, name, &why);
@@ -299,6 +329,9 @@ static void leave(struct admin *a)
     const struct timeval limit = { .tv_usec = LAST_ANSWERS_MS * 1000 };
 
     event_del(a->channel_event);
+    patience_end(evhttp_bound_socket_get_listener(a->accepts));
+    evhttp_del_accept_socket(a->http, a->accepts); /* who comes now is not ours */
+    agent_stop(&a->agent);
     orders_end(&a->orders);
     a->leaving = true;
     if (a->unsent == 0 || event_base_loopexit(a->base, &limit) < 0)
@@ -335,7 +368,12 @@ static int open_admin(struct admin *a, const struct admin_env *env)
         event_new(a->base, env->channel_fd, EV_READ | EV_PERSIST, on_channel, a);
     if (a->channel_event == NULL || event_add(a->channel_event, NULL) < 0)
         return -ENOMEM;
-    return evhttp_accept_socket(a->http, env->listener) < 0 ? -ENOMEM : 0;
+    a->accepts = evhttp_accept_socket_with_handle(a->http, env->listener);
+    if (a->accepts == NULL ||
+        patience_with(a->base, evhttp_bound_socket_get_listener(a->accepts), "admin") <
+            0)
+        return -ENOMEM;
+    return agent_start(&a->agent, a->base, env->agent_listener, look, a);
 }
 
 int admin_run(const struct admin_env *env)

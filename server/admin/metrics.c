@@ -124,6 +124,16 @@ static void add_requests(struct evbuffer *out, const struct view *v)
                             results[i].label, total(v, results[i].counter));
 }
 
+static void add_forks(struct evbuffer *out, const struct master_board *board)
+{
+    family(out, "fork_duration_seconds", "summary",
+           "forks of workers and hosts of threads, and the time that the master spent");
+    evbuffer_add_printf(out, "cowshed_fork_duration_seconds_sum %.9f\n",
+                        (double)board->fork_sum_ns / 1e9);
+    evbuffer_add_printf(out, "cowshed_fork_duration_seconds_count %" PRIu64 "\n",
+                        (uint64_t)board->forks);
+}
+
 static void add_workers(struct evbuffer *out, const struct view *v)
 {
     static const enum seat_state states[] = { SEAT_STARTING, SEAT_READY,
@@ -208,6 +218,7 @@ int page_metrics(struct evbuffer *out, const struct page_source *from)
     evbuffer_add_printf(out, "cowshed_start_time_seconds %.3f\n",
                         (double)(clock_wall_ns() - up_ns) / 1e9);
     add_board(out, board);
+    add_forks(out, board);
     add_workers(out, from->view);
     add_heartbeats(out, from->view);
     add_requests(out, from->view);

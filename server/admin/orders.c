@@ -156,7 +156,8 @@ static int purge_command(struct evhttp_request *req, char to[MESSAGE_TEXT_MAX])
     size_t n = strlen("purge "), key = 0;
     int rc;
 
-    if (raw == NULL || evhttp_parse_query_str(raw, &query) < 0)
+    if (raw == NULL || strstr(raw, "%00") != NULL || /* would end the text */
+        evhttp_parse_query_str(raw, &query) < 0)
         return -EINVAL;
     url = evhttp_find_header(&query, "url");
     memcpy(to, "purge ", n);
@@ -174,7 +175,8 @@ static int purge_command(struct evhttp_request *req, char to[MESSAGE_TEXT_MAX])
 static int make_command(struct evhttp_request *req, const char *name,
                         char to[MESSAGE_TEXT_MAX])
 {
-    static const char *const plain[] = { "gc", "refork", "reload", "reopen", "drain" };
+    static const char *const plain[] = { "gc",     "refork",  "reload",
+                                         "reopen", "upgrade", "drain" };
 
     if (strcmp(name, "purge") == 0)
         return purge_command(req, to);
@@ -216,7 +218,8 @@ int orders_take(struct orders *o, struct evhttp_request *req, const char *name,
     uint64_t arg[3] = { o->last + 1 };
 
     if (n == -ENOENT) {
-        *ret_words = "no such order: gc, purge?url=, refork, reload, reopen, drain";
+        *ret_words =
+            "no such order: gc, purge?url=, refork, reload, reopen, upgrade, drain";
         return 404;
     }
     if (n < 0) {

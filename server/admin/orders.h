@@ -3,8 +3,7 @@
  * answers.
  *
  *   1 taken     orders_take()  sent to the master with a number; the request waits
- *   2 answered  orders_hear()  CTL_DONE came, or its time is over, or the client has
- * gone
+ *   2 answered  orders_hear()  CTL_DONE came, its time is over, or the client has gone
  */
 #ifndef COWSHED_ADMIN_ORDERS_H
 #define COWSHED_ADMIN_ORDERS_H
@@ -33,8 +32,8 @@ struct orders {
 
 void orders_init(struct orders *, struct event_base *, int channel_fd,
                  uint32_t generation, order_answer_fn *answer, void *arg);
-/* `name`: gc, purge (with ?url=), refork, reload, reopen, drain. 0: it waits. Else the
- * status to answer at once, with words. */
+/* `name`: gc, purge (with ?url=), refork, reload, reopen, upgrade, drain. 0: it waits.
+ * Else the status to answer at once, with words. */
 int orders_take(struct orders *, struct evhttp_request *, const char *name,
                 const char **ret_words);
 /* Reads the channel. False: told to end, or the master is gone. */

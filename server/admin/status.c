@@ -143,6 +143,20 @@ static json_t *slots_of(const struct page_source *from)
     return list;
 }
 
+/* [highest value in ns, how many], those that are not empty: what is between two
+ * answers is the difference. */
+static json_t *latency_counts(const struct view *v)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; v->shape != NULL && i < v->shape->counts_len; i++)
+        if (v->latency[i] > 0)
+            json_array_append_new(
+                list, json_pack("[I, I]", (json_int_t)hist_slot_highest(v->shape, i),
+                                (json_int_t)v->latency[i]));
+    return list;
+}
+
 static json_t *latency_of(const struct view *v)
 {
     static const struct {
@@ -157,6 +171,7 @@ static json_t *latency_of(const struct view *v)
         json_object_set_new(
             o, ranks[i].name,
             json_real((double)view_percentile(v, ranks[i].num, ranks[i].den) / 1e3));
+    json_object_set_new(o, "counts", latency_counts(v));
     return o;
 }
 
@@ -183,6 +198,7 @@ static void put_server(json_t *o, const struct page_source *from)
     page_ready(from, words);
     put_text(o, "readiness", words);
     put(o, "deaths", board->deaths);
+    put(o, "hangs", board->hangs);
     put(o, "recycles", board->recycles);
     put(o, "reforks", board->reforks);
     put(o, "reloads", board->reloads);

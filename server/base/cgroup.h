@@ -20,6 +20,9 @@ extern const struct cgroups cgroups_of_system;
 
 /* UINT64_MAX: no limit, or none that can be read. */
 uint64_t cgroup_memory_max(const struct cgroups *);
+/* What may still be used until the nearest limit, with the file pages that the kernel
+ * can drop at once. */
+uint64_t cgroup_memory_left(const struct cgroups *);
 uint64_t cgroup_pids_max(const struct cgroups *);
 /* Thousandths of a processor: quota / period. */
 uint64_t cgroup_cpu_milli(const struct cgroups *);

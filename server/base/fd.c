@@ -5,8 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int change_flag(int fd, int get, int set, int flag, int on)
@@ -83,6 +85,25 @@ int fd_write_all(int fd, const void *p, size_t n)
     return 0;
 }
 
+static int wait_for_bytes(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    int rc;
+
+    do {
+        rc = poll(&p, 1, FD_WAIT_MS);
+    } while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -errno : rc == 0 ? -ETIMEDOUT : 0;
+}
+
+/* A pipe that nobody has opened for writing yet looks like an empty file. */
+static int wait_for_writer(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? wait_for_bytes(fd) : 0;
+}
+
 /* Up to `size` bytes; a shorter result means the end of the file. */
 static int read_up_to(int fd, char *p, size_t size, size_t *ret_n)
 {
@@ -93,6 +114,13 @@ static int read_up_to(int fd, char *p, size_t size, size_t *ret_n)
 
         if (got < 0 && errno == EINTR)
             continue;
+        if (got < 0 && errno == EAGAIN) {
+            int rc = wait_for_bytes(fd);
+
+            if (rc < 0)
+                return rc;
+            continue;
+        }
         if (got < 0)
             return -errno;
         if (got == 0)
@@ -105,14 +133,16 @@ static int read_up_to(int fd, char *p, size_t size, size_t *ret_n)
 
 int fd_read_file(const char *path, void *p, size_t size, size_t *ret_n)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     size_t n = 0;
     size_t more = 0;
     char extra;
 
     if (fd < 0)
         return -errno;
-    int err = read_up_to(fd, p, size, &n);
+    int err = wait_for_writer(fd);
+    if (err == 0)
+        err = read_up_to(fd, p, size, &n);
     if (err == 0 && n == size)
         err = read_up_to(fd, &extra, 1, &more);
     if (err == 0 && more > 0)

@@ -19,7 +19,9 @@ int fd_close_others(const int *keep, size_t n);
 int fd_write_all(int fd, const void *p, size_t n);
 
 /* At most `size` bytes of a file from its beginning, through short reads and EINTR;
- * the length is in *ret_n.  -EFBIG when the file has more than that. */
+ * the length is in *ret_n.  -EFBIG when the file has more than that. A pipe is waited
+ * for FD_WAIT_MS and no longer: -ETIMEDOUT. */
+enum { FD_WAIT_MS = 1000 };
 int fd_read_file(const char *path, void *p, size_t size, size_t *ret_n);
 
 /* Open descriptors of this process, without the one used to count; or a negative

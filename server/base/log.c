@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* log.c - formats one line on the stack and writes it with one write(). */
+/* log.c - formats one line on the stack and writes it with one call, which never waits.
+ */
 #include "server/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +20,8 @@
  * reopened; a line that is being written meanwhile goes to the old or the new place. */
 static _Atomic int log_level = LOG_INFO;
 static _Atomic int log_fd = STDERR_FILENO;
+static _Atomic bool is_socket;
+static _Atomic unsigned lost; /* lines, since the last one that got out */
 
 static _Thread_local struct {
     const char *name;
@@ -26,8 +32,38 @@ static const char *const level_names[] = { "debug", "info", "warn", "err", "fata
 
 void log_open(enum log_level level, int fd)
 {
+    struct stat st;
+
+    atomic_store(&is_socket, fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode));
     atomic_store(&log_level, (int)level);
     atomic_store(&log_fd, fd);
+}
+
+/* A description of our own: the flag would be seen by all who share the one that we
+ * were given, a terminal's shell for one. A socket cannot be opened that way, and needs
+ * no flag: see put(). */
+int log_unblock_stderr(void)
+{
+    struct stat st;
+    int fd, rc = 0;
+
+    if (fstat(STDERR_FILENO, &st) < 0)
+        return -errno;
+    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+        return 0;
+    fd = open("/proc/self/fd/2",
+              O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (dup2(fd, STDERR_FILENO) < 0)
+        rc = -errno;
+    close(fd);
+    return rc;
+}
+
+void log_forget_lost(void)
+{
+    atomic_store(&lost, 0);
 }
 
 void log_set_role(const char *name, int slot)
@@ -85,6 +121,34 @@ static size_t put_head(char *line, enum log_level level)
     return (size_t)n;
 }
 
+/* A socket is that of a service manager. */
+static bool put(const char *line, size_t n)
+{
+    int fd = atomic_load_explicit(&log_fd, memory_order_relaxed);
+    ssize_t got = atomic_load_explicit(&is_socket, memory_order_relaxed)
+                      ? send(fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+                      : write(fd, line, n);
+
+    return got >= 0 || errno != EAGAIN;
+}
+
+/* When there is room again. */
+static void tell_lost(void)
+{
+    unsigned count = atomic_exchange(&lost, 0);
+    char line[LOG_LINE_MAX];
+    size_t n;
+
+    if (count == 0)
+        return;
+    n = put_head(line, LOG_WARN);
+    n += (size_t)snprintf(line + n, sizeof line - n,
+                          "%u lines of this log are lost: who reads it was behind\n",
+                          count);
+    if (!put(line, n))
+        atomic_fetch_add(&lost, count);
+}
+
 static void put_line(enum log_level level, int err, const char *fmt, va_list ap)
 {
     int saved = errno;
@@ -101,8 +165,9 @@ static void put_line(enum log_level level, int err, const char *fmt, va_list ap)
         n = put_escaped(line, n, errno_text(err));
     }
     line[n++] = '\n';
-    /* A log that cannot be written has nobody to tell. */
-    (void)!write(atomic_load_explicit(&log_fd, memory_order_relaxed), line, n);
+    tell_lost();
+    if (!put(line, n))
+        atomic_fetch_add(&lost, 1);
     errno = saved;
 }
 

@@ -8,6 +8,8 @@
  * threads do not mix.  Every control byte, backslash and non-ASCII byte is escaped
  * (\n, \x1b): what a peer sent cannot forge a line.  All functions keep errno.
  *
+ * A reader that is behind loses lines, and is told how many; nobody waits for it.
+ *
  * Messages are lower case, without a full stop: what was attempted, the value, the
  * reason.  A line is cut at LOG_LINE_MAX bytes and ends in "..." then.
  */
@@ -25,6 +27,12 @@ enum { LOG_LINE_MAX = 1024 };
 /* Lines below `level` are dropped; the rest go to `fd`, which the caller owns and keeps
  * open.  Before the first call: LOG_INFO to standard error. */
 void log_open(enum log_level level, int fd);
+
+/* What is written to standard error does not wait from here on, whoever reads it. 0 or
+ * a negative errno, and all is as before. */
+int log_unblock_stderr(void);
+/* In a child: the parent tells what it has lost. */
+void log_forget_lost(void);
 
 /* Names the calling thread, "worker.1"; slot < 0 leaves the number out.  `role` is
  * kept by reference.  A thread that never called it has the role "main". */

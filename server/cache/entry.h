@@ -19,10 +19,11 @@ struct entry {
     uint64_t body_len;
     int64_t mtime_s;             /* Last-Modified; 0: none */
     int64_t mtime_ns;            /* RECORD_FILE */
-    uint64_t ino;                /* RECORD_FILE */
+    uint64_t file_id;            /* RECORD_FILE */
     struct entry *newer, *older; /* recency = inline: the queue */
     uint32_t id;                 /* index into the side tables */
     uint32_t key_len, head_len;
+    uint32_t source;                               /* cache_record */
     uint16_t type_at, type_len, etag_at, etag_len; /* inside the head */
     uint16_t status;
     uint16_t flags;  /* enum record_flag */

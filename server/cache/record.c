@@ -33,11 +33,12 @@ struct wire {
     uint16_t etag_at, etag_n;
     int64_t mtime_s;
     int64_t mtime_ns;
-    uint64_t ino;
+    uint64_t file_id;
     uint64_t purge_seq;
+    uint32_t source, zero;
 };
 
-_Static_assert(sizeof(struct wire) == 64, "no padding");
+_Static_assert(sizeof(struct wire) == 72, "no padding");
 _Static_assert(RECORD_HEAD_MAX <= UINT16_MAX, "offsets inside the head fit 16 bits");
 
 static bool inside(struct span inner, struct span outer)
@@ -91,8 +92,9 @@ void record_encode(const struct cache_record *r, void *to)
         .etag_n = (uint16_t)r->etag.n,
         .mtime_s = r->mtime_s,
         .mtime_ns = r->mtime_ns,
-        .ino = r->ino,
+        .file_id = r->file_id,
         .purge_seq = r->purge_seq,
+        .source = r->source,
     };
     unsigned char *at = to;
 
@@ -130,8 +132,9 @@ int record_decode(const void *from, size_t n, size_t body_max, struct cache_reco
         .etag = { at + w.key_n + w.etag_at, w.etag_n },
         .mtime_s = w.mtime_s,
         .mtime_ns = w.mtime_ns,
-        .ino = w.ino,
+        .file_id = w.file_id,
         .purge_seq = w.purge_seq,
+        .source = w.source,
     };
     if (record_check(&r, body_max) != 0)
         return -EBADMSG;

@@ -17,7 +17,8 @@ enum { RECORD_KEY_MAX = 8192, RECORD_HEAD_MAX = 16384 };
 
 enum record_flag {
     RECORD_FILE =
-        1u << 0, /* compare with the disk after cache.valid: ino, mtime_ns, body.n */
+        1u
+        << 0, /* compare with the disk after cache.valid: file_id, mtime_ns, body.n */
 };
 
 struct cache_record {
@@ -27,10 +28,11 @@ struct cache_record {
     struct span body;
     uint16_t status;
     uint16_t flags;     /* enum record_flag */
+    uint32_t source;    /* what it was fetched from: readers of another one miss */
     struct span type;   /* value of Content-Type; lies inside head, may be empty */
     struct span etag;   /* value of ETag with quotes; lies inside head, may be empty */
     int64_t mtime_s;    /* Last-Modified; 0: none */
-    uint64_t ino;       /* RECORD_FILE */
+    uint64_t file_id;   /* RECORD_FILE */
     int64_t mtime_ns;   /* RECORD_FILE: whole stamp in ns since the epoch */
     uint64_t purge_seq; /* last purge that the slot had seen when it began to fetch */
 };

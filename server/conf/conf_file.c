@@ -70,6 +70,24 @@ static char *full_name(char out[NAME_MAX_LEN], const struct reader *r, const cfg
     return out;
 }
 
+/* What libConfuse does not know is unknown to the table as well, which knows names that
+ * are close, or it is written as on the command line. */
+static void unknown(struct reader *r, const char *name, const char *where)
+{
+    const char *dot = strchr(name, '.');
+
+    if (option_find(name) == NULL) {
+        r->err = options_set(r->options, name, "", where, r->error);
+        CHECK(r->err != 0);
+        return;
+    }
+    CHECK(dot != NULL);
+    r->err = -EINVAL;
+    snprintf(r->error->text, sizeof r->error->text,
+             "%s: %s is written in a section here: %.*s { %s = ... }", where, name,
+             (int)(dot - name), name, dot + 1);
+}
+
 static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
     struct reader *r = reading;
@@ -81,10 +99,7 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
     r->err = -EINVAL;
     place(where, r, cfg);
     if (strcmp(fmt, "no such option '%s'") == 0) {
-        /* It is unknown to the table as well, which knows names that are close. */
-        full_name(name, r, cfg, va_arg(ap, const char *));
-        r->err = options_set(r->options, name, "", where, r->error);
-        CHECK(r->err != 0);
+        unknown(r, full_name(name, r, cfg, va_arg(ap, const char *)), where);
         return;
     }
     int n = snprintf(r->error->text, sizeof r->error->text, "%s: ", where);

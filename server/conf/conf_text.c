@@ -11,6 +11,9 @@
 
 enum { VARIABLE_MAX = 256 }; /* of a name; a longer one counts as not set */
 
+/* What some editors begin a file of UTF-8 with. */
+static const char BYTE_ORDER_MARK[] = "\xef\xbb\xbf";
+
 struct scan {
     char *at;
     char *end;
@@ -148,6 +151,8 @@ int conf_text_clean(char *text, size_t n, unsigned *ret_line, const char **ret_w
     const char *why = NULL;
     unsigned line = 1;
 
+    if (starts_with(&s, BYTE_ORDER_MARK))
+        memset(text, ' ', strlen(BYTE_ORDER_MARK));
     while (why == NULL && s.at < s.end) {
         line = s.line;
         why = clean_next(&s);

@@ -3,7 +3,8 @@
  *
  * libConfuse 3.3 miscounts lines after comments, takes the end of the file for the end
  * of an open section, and skips bytes it does not expect.  So comments become blanks
- * here, and the other two are errors with their line.
+ * here, and the other two are errors with their line.  A byte order mark becomes blanks
+ * as well.
  */
 #ifndef COWSHED_CONF_CONF_TEXT_H
 #define COWSHED_CONF_CONF_TEXT_H

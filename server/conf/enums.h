@@ -56,6 +56,12 @@ enum opt_schedule { SCHEDULE_UNSET, SCHEDULE_VALUES(ENUM_CONSTANT) };
     V(THP_ALWAYS, "always")
 enum opt_thp { THP_UNSET, THP_VALUES(ENUM_CONSTANT) };
 
+#define LOGFORMAT_VALUES(V) V(LOGFORMAT_COMBINED, "combined") V(LOGFORMAT_JSON, "json")
+enum opt_logformat { LOGFORMAT_UNSET, LOGFORMAT_VALUES(ENUM_CONSTANT) };
+
+#define TLS_VALUES(V) V(TLS_1_2, "1.2") V(TLS_1_3, "1.3")
+enum opt_tls { TLS_UNSET, TLS_VALUES(ENUM_CONSTANT) };
+
 #define FALLBACK_VALUES(V) V(FALLBACK_NONE, "none") V(FALLBACK_THREADS, "threads")
 enum opt_fallback { FALLBACK_UNSET, FALLBACK_VALUES(ENUM_CONSTANT) };
 
@@ -79,6 +85,8 @@ enum opt_filter { FILTER_UNSET, FILTER_VALUES(ENUM_CONSTANT) };
     E(schedule, SCHEDULE_VALUES) \
     E(thp, THP_VALUES) \
     E(fallback, FALLBACK_VALUES) \
-    E(filter, FILTER_VALUES)
+    E(filter, FILTER_VALUES) \
+    E(tls, TLS_VALUES) \
+    E(logformat, LOGFORMAT_VALUES)
 
 #endif

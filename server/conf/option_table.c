@@ -40,6 +40,9 @@ ENUMS(NAME_FUNCTION)
     { DESC(name, OPTION_BOOL, field, when, help), RANGE(initial, 0, 1) },
 #define INT(name, field, initial, min, max, when, help) \
     { DESC(name, OPTION_INT, field, when, help), RANGE(initial, min, max) },
+#define AUTO(name, field, max, when, help)                         \
+    { DESC(name, OPTION_INT, field, when, help), RANGE(0, 0, max), \
+      .word_for_0 = "auto" },
 #define NUM(name, field, initial, min, max, when, help)                                \
     { DESC(name, OPTION_NUM, field, when, help), .def_real = initial, .min_real = min, \
       .max_real = max },
@@ -255,9 +258,8 @@ static int parse_time(const struct option_desc *d, struct span text,
 /* INT, SIZE, MSEC, USEC: none of them has a negative minimum. */
 static int parse_int(struct options *o, const struct option_desc *d, const char *text)
 {
-    struct span s = span_of(strcmp(d->name, "slots") == 0 && strcmp(text, "auto") == 0
-                                ? "0" /* the one number with a word for "work it out" */
-                                : text);
+    bool is_word = d->word_for_0 != NULL && strcmp(text, d->word_for_0) == 0;
+    struct span s = span_of(is_word ? "0" : text);
     uint64_t min = (uint64_t)d->min;
     uint64_t max = (uint64_t)d->max;
     uint64_t value = 0;

@@ -39,6 +39,7 @@ struct option_desc {
     size_t offset;                       /* in struct options */
     const char *def_text;                /* STR */
     int64_t def, min, max;               /* BOOL, INT, SIZE, MSEC, USEC, ENUM */
+    const char *word_for_0;              /* INT: another way to write 0; NULL: none */
     double def_real, min_real, max_real; /* NUM */
     const char *const *values;           /* ENUM: spellings from 1 to values_n - 1 */
     size_t values_n;

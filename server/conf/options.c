@@ -44,6 +44,8 @@ static int own_strings(struct options *copy, const struct options *from)
 {
     int err = 0;
 
+    copy->made = NULL;
+    copy->free_made = NULL;
     copy->sources = calloc(option_count, sizeof copy->sources[0]);
     for (size_t i = 0; i < option_count; i++) {
         const struct option_desc *d = &option_table[i];
@@ -84,6 +86,8 @@ void options_free(struct options *o)
         if (o->sources != NULL)
             free(o->sources[i].where);
     }
+    if (o->free_made != NULL)
+        o->free_made(o->made);
     free(o->sources);
     free(o);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* options.h - every setting, from the table in options.def.
  *
- *   1 defaults   options_new()
- *   2 set        options_set() for each setting of a file (conf_file.h) and each -o;
- * the last one wins; where it came from ("file:line", "-o") is remembered 3 resolved
- * options_resolve() gives the knobs that nobody set the value of the mode, works out
- * the automatic numbers and refuses combinations that cannot work
+ *   1 defaults  options_new()
+ *   2 set       options_set()      for each setting of a file (conf_file.h), each -o;
+ *                                  the last one wins; where it came from ("file:line"
+ *                                  or "-o") is remembered
+ *   3 resolved  options_resolve()  gives the knobs that nobody set the value of the
+ *                                  mode, works out the automatic numbers and refuses
+ *                                  combinations that cannot work
  *
  * After step 3 a struct options is only read; it is inherited over fork and shared by
  * threads. It owns its strings. No function logs: errors are sentences in ret_error
@@ -25,6 +27,7 @@ struct options {
 #define STR(name, field, def, when, help)           char *field;
 #define BOOL(name, field, def, when, help)          bool field;
 #define INT(name, field, def, min, max, when, help) int64_t field;
+#define AUTO(name, field, max, when, help)          int64_t field;
 #define NUM(name, field, def, min, max, when, help) double field;
 #define SIZE                                        INT
 #define MSEC                                        INT
@@ -34,6 +37,8 @@ struct options {
 #define KINT(name, field, min, max, when, help)     int64_t field;
 #include "server/conf/options.def"
     struct option_source *sources; /* one per option, in the order of the table */
+    void *made; /* of them by their owner, for those who inherit them; goes with them */
+    void (*free_made)(void *);
 };
 
 /* Room for a sentence about what is wrong. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* resolve.c - the mode fills in what nobody set; what cannot work is refused. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/base/check.h"
+#include "server/base/peer.h"
 #include "server/conf/option_table.h"
 #include "server/conf/options.h"
 #include "server/conf/slots.h"
@@ -182,6 +184,38 @@ static int find_conflict(const struct options *o, struct option_error *ret_error
     return 0;
 }
 
+/* A loop turns at each tick of 100 ms at the latest, on a machine that has time. */
+static int check_hang_timeout(const struct options *o, struct option_error *ret_error)
+{
+    const struct option_desc *d = option_find("hang_timeout");
+
+    if (o->hang_timeout_ms == 0 || o->hang_timeout_ms >= 1000)
+        return 0;
+    snprintf(ret_error->text, sizeof ret_error->text,
+             "hang_timeout = %" PRId64 "ms (%s): 0 or at least 1s", o->hang_timeout_ms,
+             source_of(o, d));
+    return -EINVAL;
+}
+
+static int check_peers(const struct options *o, const char *name, const char *value,
+                       struct option_error *ret_error)
+{
+    struct span bad = SPAN("");
+    struct peer_list list;
+    int rc = peer_list_parse(value, &list, &bad);
+
+    if (rc == -E2BIG)
+        snprintf(ret_error->text, sizeof ret_error->text,
+                 "%s (%s): more than %d addresses and networks", name,
+                 source_of(o, option_find(name)), PEER_LIST_MAX);
+    else if (rc < 0)
+        snprintf(ret_error->text, sizeof ret_error->text,
+                 "%s (%s): '%.*s' is no address and no network, such as 192.0.2.1, "
+                 "10.0.0.0/8 or 2001:db8::/32",
+                 name, source_of(o, option_find(name)), (int)bad.n, bad.p);
+    return rc;
+}
+
 int options_resolve(struct options *o, struct option_error *ret_error)
 {
     CHECK(o->mode != MODE_UNSET);
@@ -193,5 +227,10 @@ int options_resolve(struct options *o, struct option_error *ret_error)
         snprintf(ret_error->text, sizeof ret_error->text, "out of memory");
         return err;
     }
-    return find_conflict(o, ret_error);
+    err = check_hang_timeout(o, ret_error);
+    if (err == 0)
+        err = check_peers(o, "proxy_from", o->proxy_from, ret_error);
+    if (err == 0)
+        err = check_peers(o, "trusted_peers", o->trusted_peers, ret_error);
+    return err != 0 ? err : find_conflict(o, ret_error);
 }

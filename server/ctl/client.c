@@ -3,6 +3,7 @@
 #include "server/ctl/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "server/base/buf.h"
+#include "server/base/clock.h"
 #include "server/base/fd.h"
 #include "server/base/num.h"
 #include "server/shared/sockets.h"
@@ -40,20 +42,35 @@ static int connect_to(const char *admin, unsigned timeout_s, int *ret_fd)
     return 0;
 }
 
-static int read_all(int fd, struct buf *b)
+/* 0 when there is something to read, or an end. */
+static int await(int fd, uint64_t deadline_ns)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    uint64_t now_ns = clock_ns();
+    int n;
+
+    if (now_ns >= deadline_ns)
+        return -ETIMEDOUT;
+    n = poll(&p, 1, (int)((deadline_ns - now_ns) / CLOCK_NS_PER_MS) + 1);
+    return n < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int read_all(int fd, uint64_t deadline_ns, struct buf *b)
 {
     for (;;) {
         char *room;
         ssize_t n;
-        int rc = buf_reserve(b, PIECE, &room);
+        int rc = await(fd, deadline_ns);
 
+        if (rc == 0)
+            rc = buf_reserve(b, PIECE, &room);
         if (rc < 0)
             return rc;
-        n = read(fd, room, PIECE);
-        if (n < 0 && errno == EINTR)
+        n = recv(fd, room, PIECE, MSG_DONTWAIT);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n < 0)
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
+            return -errno;
         if (n == 0)
             return 0;
         buf_commit(b, (size_t)n);
@@ -82,6 +99,7 @@ static int split(struct buf *b, struct client_answer *ret)
 int client_ask(const char *admin, const char *method, const char *target,
                unsigned timeout_s, struct client_answer *ret)
 {
+    uint64_t deadline_ns = clock_ns() + timeout_s * CLOCK_NS_PER_S;
     struct buf b;
     int fd = -1, rc = connect_to(admin, timeout_s, &fd);
 
@@ -93,7 +111,7 @@ int client_ask(const char *admin, const char *method, const char *target,
         rc = fd_write_all(fd, buf_span(&b).p, buf_span(&b).n);
     buf_clear(&b);
     if (rc == 0)
-        rc = read_all(fd, &b);
+        rc = read_all(fd, deadline_ns, &b);
     if (rc == 0)
         rc = split(&b, ret);
     buf_free(&b);

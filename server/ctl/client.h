@@ -11,8 +11,8 @@ struct client_answer {
     char *text;       /* owned */
 };
 
-/* `admin` as in the option. Waits at most timeout_s for each step. 0 or a negative
- * errno: -EBADMSG when the answer is not HTTP. */
+/* `admin` as in the option. The whole answer has to be there after timeout_s
+ * (-ETIMEDOUT). 0 or a negative errno: -EBADMSG when the answer is not HTTP. */
 int client_ask(const char *admin, const char *method, const char *target,
                unsigned timeout_s, struct client_answer *ret);
 void client_free(struct client_answer *);

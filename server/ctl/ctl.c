@@ -13,8 +13,9 @@
 #include "server/base/num.h"
 #include "server/conf/options.h"
 #include "server/ctl/client.h"
+#include "server/ctl/values.h"
 
-enum { DONE = 0, FAILED = 1, TIMEOUT_S = 180, TARGET_MAX = 32768 };
+enum { DONE = 0, FAILED = 1, ORDER_S = 180, PAGE_S = 10, TARGET_MAX = 32768 };
 
 /* --- talking -------------------------------------------------------------------------
  */
@@ -29,7 +30,8 @@ static int ask(const struct options *o, const char *method, const char *target,
         fprintf(stderr, "cowshed: the admin listener is off\n");
         return FAILED;
     }
-    rc = client_ask(o->admin, method, target, TIMEOUT_S, ret);
+    rc = client_ask(o->admin, method, target,
+                    strcmp(method, "GET") == 0 ? PAGE_S : ORDER_S, ret);
     if (rc < 0) {
         fprintf(stderr, "cowshed: could not ask the admin listener at %s: %s\n",
                 o->admin, log_errno_text(rc));
@@ -87,18 +89,6 @@ static int purge(const struct options *o, const char *url)
 
 /* --- status --------------------------------------------------------------------------
  */
-
-static uint64_t number(const json_t *o, const char *key)
-{
-    return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-static const char *text(const json_t *o, const char *key)
-{
-    const char *value = json_string_value(json_object_get(o, key));
-
-    return value != NULL ? value : "?";
-}
 
 static uint64_t sum(const json_t *slots, const char *key)
 {
@@ -199,8 +189,8 @@ static int usage(char *const *words, int count)
     fputs("cowshed: ctl", stderr);
     for (int i = 0; i < count; i++)
         fprintf(stderr, " %s", words[i]);
-    fputs(": allowed are status, workers, purge URL, gc, refork, reload, reopen and "
-          "drain, one at a time\n",
+    fputs(": allowed are status, workers, purge URL, gc, refork, reload, reopen, "
+          "upgrade and drain, one at a time\n",
           stderr);
     return FAILED;
 }
@@ -209,11 +199,9 @@ int ctl_run(const struct options *o, char *const *words, int count)
 {
     static const struct {
         const char *name, *target;
-    } orders[] = { { "gc", "/ctl/gc" },
-                   { "refork", "/ctl/refork" },
-                   { "reload", "/ctl/reload" },
-                   { "reopen", "/ctl/reopen" },
-                   { "drain", "/ctl/drain" } };
+    } orders[] = { { "gc", "/ctl/gc" },           { "refork", "/ctl/refork" },
+                   { "reload", "/ctl/reload" },   { "reopen", "/ctl/reopen" },
+                   { "upgrade", "/ctl/upgrade" }, { "drain", "/ctl/drain" } };
 
     if (count == 2 && strcmp(words[0], "purge") == 0)
         return purge(o, words[1]);

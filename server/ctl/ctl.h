@@ -6,7 +6,7 @@
 struct options;
 
 /* words: the command and its argument: status, workers, purge URL, gc, refork, reload,
- * reopen, drain. Complains on standard error. An exit code: 0 or 1. */
+ * reopen, upgrade, drain. Complains on standard error. An exit code: 0 or 1. */
 int ctl_run(const struct options *, char *const *words, int count);
 
 #endif

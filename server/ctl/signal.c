@@ -3,6 +3,8 @@
 #include "server/ctl/signal.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,9 +15,10 @@
 #include "server/base/log.h"
 #include "server/conf/options.h"
 #include "server/ctl/client.h"
+#include "server/ctl/values.h"
 #include "server/shared/pid_file.h"
 
-enum { DONE = 0, FAILED = 1, TIMEOUT_S = 180 };
+enum { DONE = 0, FAILED = 1, ORDER_S = 180, PAGE_S = 10 };
 
 static const struct order {
     const char *name;
@@ -24,7 +27,7 @@ static const struct order {
 } orders[] = {
     { "reload", SIGHUP, false }, { "reopen", SIGUSR1, false },
     { "quit", SIGQUIT, true },   { "stop", SIGINT, true },
-    { "refork", SIGURG, false },
+    { "refork", SIGURG, false }, { "upgrade", SIGUSR2, false },
 };
 
 static const struct order *find_order(const char *name)
@@ -33,7 +36,8 @@ static const struct order *find_order(const char *name)
         if (strcmp(orders[i].name, name) == 0)
             return &orders[i];
     fprintf(stderr,
-            "cowshed: -s '%s': allowed are reload, reopen, quit, stop and refork\n",
+            "cowshed: -s '%s': allowed are reload, reopen, quit, stop, refork and "
+            "upgrade\n",
             name);
     return NULL;
 }
@@ -44,7 +48,37 @@ static int complain(const char *what, int err)
     return FAILED;
 }
 
-static int ask_admin(const struct options *o, const struct order *order)
+/* The address may be that of another server: the one that answers must be the one that
+ * holds the pid file. */
+static int check_who_answers(const struct options *o, pid_t pid)
+{
+    struct client_answer answer;
+    json_t *status;
+    uint64_t other;
+    int rc = client_ask(o->admin, "GET", "/status", PAGE_S, &answer);
+
+    if (rc < 0) {
+        fprintf(stderr,
+                "cowshed: could not ask the admin listener of the master %d at %s: %s; "
+                "the address that it was started with is wanted, as in -o admin=%s\n",
+                (int)pid, o->admin, log_errno_text(rc), o->admin);
+        return FAILED;
+    }
+    status = json_loads(answer.body, 0, NULL);
+    client_free(&answer);
+    other = number(status, "pid");
+    json_decref(status);
+    if (other == (uint64_t)pid)
+        return DONE;
+    fprintf(stderr,
+            "cowshed: the admin listener at %s is that of process %" PRIu64
+            ", and the pid file '%s' that of %d: nothing was asked; the address that "
+            "%d was started with is wanted, as in -o admin=%s\n",
+            o->admin, other, o->pid_file, (int)pid, (int)pid, o->admin);
+    return FAILED;
+}
+
+static int ask_admin(const struct options *o, const struct order *order, pid_t pid)
 {
     struct client_answer answer;
     char target[64], what[128];
@@ -56,8 +90,10 @@ static int ask_admin(const struct options *o, const struct order *order)
                 order->name);
         return FAILED;
     }
+    if (check_who_answers(o, pid) != DONE)
+        return FAILED;
     snprintf(target, sizeof target, "/ctl/%s", order->name);
-    rc = client_ask(o->admin, "POST", target, TIMEOUT_S, &answer);
+    rc = client_ask(o->admin, "POST", target, ORDER_S, &answer);
     if (rc < 0) {
         snprintf(what, sizeof what, "ask the admin listener at %s", o->admin);
         return complain(what, rc);
@@ -104,6 +140,6 @@ int signal_master(const struct options *o, const char *name, bool wait)
         return FAILED;
     }
     if (wait && !order->ends)
-        return ask_admin(o, order);
+        return ask_admin(o, order, pid);
     return send_and_wait(pid, order, wait);
 }

@@ -7,10 +7,10 @@
 
 struct options;
 
-/* reload, reopen, quit, stop or refork, to the master that holds options->pid_file.
- * With `wait` until it is done: quit and stop until the process has gone, the others
- * through the admin listener, which also tells whether it worked. Complains on standard
- * error. An exit code: 0 or 1. */
+/* reload, reopen, quit, stop, refork or upgrade, to the master that holds
+ * options->pid_file. With `wait` until it is done: quit and stop until the process has
+ * gone, the others through the admin listener, which also tells whether it worked.
+ * Complains on standard error. An exit code: 0 or 1. */
 int signal_master(const struct options *, const char *name, bool wait);
 
 #endif

@@ -78,11 +78,8 @@ static unsigned coding_status(struct span value)
     while (more) {
         more = span_cut(value, ',', &one, &value);
         one = span_trim(one);
-        if (one.n == 0) {
-            continue;
-        }
-        if (chunked) {
-            return 400; /* something behind the last coding there can be */
+        if (one.n == 0 || chunked) {
+            return 400; /* nothing, or something behind the last coding there can be */
         }
         chunked = span_eq_nocase(one, SPAN("chunked"));
         other = other || !chunked;

@@ -30,13 +30,20 @@ static void add(struct budget *b, const char *name, const char *of, uint64_t byt
     b->total += bytes;
 }
 
-static uint64_t memory_of_machine(void)
+uint64_t budget_room(void)
 {
     uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
     uint64_t machine = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t cgroup = cgroup_memory_max(&cgroups_of_system);
 
     return machine < cgroup ? machine : cgroup;
+}
+
+static uint64_t tables_of(const struct options *o, uint64_t heap)
+{
+    return heap / HEAP_TABLES_SHARE + (uint64_t)policy_ids((size_t)o->cache_bytes) *
+                                          SIDE_TABLES_ENTRY *
+                                          (o->heap == HEAP_SHARED ? 1 : 2);
 }
 
 /* Private: a worker may copy all that it inherits, and add as much again as its own
@@ -50,8 +57,7 @@ static void add_cache(struct budget *b, const struct options *o, uint64_t worker
     if (bytes == 0)
         return;
     heap = policy_heap_limit(bytes, (unsigned)o->gc_percent);
-    tables = heap / HEAP_TABLES_SHARE +
-             (uint64_t)policy_ids(bytes) * SIDE_TABLES_ENTRY * (shared ? 1 : 2);
+    tables = tables_of(o, heap);
     add(b, "cache heap", "cache_bytes, gc.percent", heap);
     add(b, "its tables", "cache_bytes, gc.percent", tables);
     if (!shared)
@@ -63,6 +69,16 @@ static void add_cache(struct budget *b, const struct options *o, uint64_t worker
         processes * (heap + (shared ? 0 : heap)) / PAGE_TABLE_SHARE);
 }
 
+uint64_t budget_of_master(const struct options *o)
+{
+    uint64_t heap = o->cache_bytes == 0 ? 0
+                                        : policy_heap_limit((size_t)o->cache_bytes,
+                                                            (unsigned)o->gc_percent);
+
+    return heap + (heap == 0 ? 0 : tables_of(o, heap)) +
+           region_bytes_of((uint64_t)o->slots * GENERATIONS) + PROCESS_BYTES;
+}
+
 void budget_of(const struct options *o, const struct worker_costs *costs,
                struct budget *ret)
 {
@@ -70,7 +86,7 @@ void budget_of(const struct options *o, const struct worker_costs *costs,
     const uint64_t processes =
         2 + (o->slots_as == SLOTS_THREADS ? GENERATIONS : workers);
 
-    *ret = (struct budget){ .room = memory_of_machine() };
+    *ret = (struct budget){ .room = budget_room() };
     add_cache(ret, o, workers);
     add(ret, "shared region", "slots", region_bytes_of(workers));
     add(ret, "processes", "slots, two generations", processes * PROCESS_BYTES);

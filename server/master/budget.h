@@ -29,6 +29,10 @@ struct budget {
     uint64_t room; /* memory of the machine or its cgroup, whichever is less */
 };
 
+/* What the master alone can come to hold, and the memory that there is. */
+uint64_t budget_of_master(const struct options *);
+uint64_t budget_room(void);
+
 void budget_of(const struct options *, const struct worker_costs *, struct budget *);
 void budget_print(const struct budget *, FILE *);
 /* `memory_max` is set and less. */

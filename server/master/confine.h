@@ -39,6 +39,9 @@ struct identity {
 int identity_find(const struct options *, struct identity *ret,
                   const char **ret_option);
 
+/* What `try` says with the rights that the identity has to files. */
+int identity_try(const struct identity *, int (*try)(const char *), const char *arg);
+
 enum confine_role {
     CONFINE_WORKER, /* files: the root, the access log, /proc/self */
     CONFINE_ADMIN /* files: all of its user. It looks into the memory of workers, which

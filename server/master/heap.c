@@ -163,6 +163,7 @@ uint64_t heap_preload(struct heap *heap, const struct options *o)
 
         synthetic_object(&config, i, &result);
         record = record_of(&result, synthetic_path(path, i));
+        record.source = synthetic_source(&config);
         if (result.cacheable && result.status == 200 &&
             preload_one(heap, &record, now_ns))
             stored++;

@@ -4,9 +4,12 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <unistd.h>
 
+#include "server/base/check.h"
 #include "server/base/num.h"
 #include "server/base/span.h"
 #include "server/master/confine.h"
@@ -50,6 +53,34 @@ static int find_group(const char *text, struct identity *id)
     else
         return -ENOENT;
     return 0;
+}
+
+/* Of file access alone, so that all else stays as it is; the master has one thread. */
+int identity_try(const struct identity *id, int (*try)(const char *), const char *arg)
+{
+    int count = getgroups(0, NULL), rc;
+    gid_t *before;
+
+    if (!id->set || geteuid() != 0 || count < 0)
+        return try(arg);
+    before = calloc((size_t)count + 1, sizeof *before);
+    if (before == NULL || getgroups(count, before) < 0) {
+        free(before);
+        return try(arg);
+    }
+    rc = id->name[0] != '\0' ? initgroups(id->name, id->gid) : setgroups(1, &id->gid);
+    if (rc == 0) {
+        setfsgid(id->gid);
+        setfsuid(id->uid);
+        rc = try(arg);
+        setfsuid(geteuid());
+        setfsgid(getegid());
+        CHECK(setgroups((size_t)count, before) == 0);
+    } else {
+        rc = -errno;
+    }
+    free(before);
+    return rc;
 }
 
 int identity_find(const struct options *o, struct identity *ret,

@@ -27,7 +27,9 @@ struct child { /* a process that runs slots */
     unsigned instances;     /* that live in it */
     struct instance *main;  /* its own slot; NULL: a host, or its slot is gone */
     struct channel channel; /* of a host; fd -1 otherwise */
+    bool told_to_close;     /* a host: its listeners */
     bool told_to_quit;
+    bool lost;            /* a host: its channel ended unasked */
     uint64_t deadline_ns; /* a host that was told; else 0 */
     void *watch;          /* the owner's */
     struct supervisor *supervisor;
@@ -40,8 +42,10 @@ struct instance {
     enum seat_state state; /* SEAT_FREE: no worker */
     struct child *child;
     bool is_thread;
-    bool recycle;  /* to be replaced, whatever its generation */
-    bool expected; /* its end was asked for */
+    bool recycle;   /* to be replaced, whatever its generation */
+    bool expected;  /* its end was asked for */
+    bool hangs;     /* told to abort */
+    bool told_last; /* that its answers are the last of their connections */
     uint64_t
         deadline_ns; /* of STARTING and DRAINING, or of a channel that ended; else 0 */
     uint64_t started_ns;

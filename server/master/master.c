@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* master.c - the life of the master: one thread, one loop.
  *
- *   1 started    start_master()  sockets, shared region and heap exist; nobody was
- * forked 2 running    the loop        forks slots, says `ready` once, keeps what is as
- * it should be 3 draining   TERM, QUIT      no slot is forked any more; those that run
- * finish 4 leaving                    the last worker is reaped, then the admin
- * process; the loop ends 5 gone       end_master()
+ *   1 started    start_master()  sockets, shared region, heap exist; nobody was forked
+ *   2 running    the loop        forks slots, says `ready` once, keeps what is as it
+ *                                should be
+ *   3 leaving    leave.c         TERM, QUIT: phase by phase; then the last worker is
+ *                                reaped, then the admin process; the loop ends
+ *   4 gone       end_master()
  *
  * What it must not do: parse HTTP, resolve a name, handshake TLS, start a thread, or
  * wait for anything but the loop. It believes nothing that a worker writes without
@@ -27,7 +28,10 @@
 #include "server/cache/cache.h"
 #include "server/conf/options.h"
 #include "server/master/master_priv.h"
+#include "server/master/notify.h"
 #include "server/master/title.h"
+#include "server/shared/crash.h"
+#include "server/tls/tickets.h"
 
 enum { TICK_MS = 100, BUSY_TICK_MS = 2 };
 
@@ -46,6 +50,8 @@ static void tell_ready(struct master *m)
 {
     const struct options *o = m->supervisor.options;
     char listen_text[ADDRESS_TEXT_MAX], admin_text[ADDRESS_TEXT_MAX] = "off";
+    char agent_text[ADDRESS_TEXT_MAX + 8] = "", tls_text[ADDRESS_TEXT_MAX + 8] = "";
+    char at[ADDRESS_TEXT_MAX];
     int rc = pid_file_write(&m->pid_file, getpid());
 
     m->ready_told = true;
@@ -58,9 +64,17 @@ static void tell_ready(struct master *m)
     }
     if (m->admin_listener >= 0)
         address_format(admin_text, &m->admin_at);
-    dprintf(STDERR_FILENO, "ready listen=%s admin=%s mode=%s slots=%u pid=%d\n",
-            address_format(listen_text, &m->listen_at), admin_text,
-            option_name_mode(o->mode), m->supervisor.slots_wanted, (int)getpid());
+    if (m->agent_listener >= 0)
+        snprintf(agent_text, sizeof agent_text, " agent=%s",
+                 address_format(at, &m->agent_at));
+    if (m->spawn.listener_count > m->spawn.tls_from)
+        snprintf(tls_text, sizeof tls_text, " tls=%s", address_format(at, &m->tls_at));
+    dprintf(STDERR_FILENO, "ready listen=%s%s admin=%s%s mode=%s slots=%u pid=%d\n",
+            address_format(listen_text, &m->listen_at), tls_text, admin_text,
+            agent_text, option_name_mode(o->mode), m->supervisor.slots_wanted,
+            (int)getpid());
+    notify_ready();
+    older_tell_ready(m);
 }
 
 static void give_up(struct master *m)
@@ -79,7 +93,7 @@ static void give_up(struct master *m)
 
 void settle(struct master *m)
 {
-    uint64_t now_ns = clock_ns(), next_ns;
+    uint64_t now_ns = clock_ns(), leave_ns = leave_settle(m, now_ns), next_ns;
 
     next_ns = supervisor_settle(&m->supervisor, now_ns);
     if (m->supervisor.tripped && m->supervisor.phase != PHASE_QUIT) {
@@ -87,17 +101,26 @@ void settle(struct master *m)
         next_ns = supervisor_settle(&m->supervisor, now_ns);
     }
     m->region->master.draining = m->supervisor.phase != PHASE_RUN;
-    if (m->supervisor.phase != PHASE_RUN && supervisor_is_empty(&m->supervisor)) {
+    if (!supervisor_serves(&m->supervisor) && supervisor_is_empty(&m->supervisor)) {
         admin_quit(m);
         if (m->admin.pid == 0)
             event_base_loopbreak(m->base);
-    } else if (!m->ready_told && supervisor_is_settled(&m->supervisor)) {
+    } else if (!m->ready_told && m->supervisor.phase == PHASE_RUN &&
+               supervisor_is_settled(&m->supervisor)) {
         tell_ready(m);
         if (m->supervisor.phase == PHASE_QUIT) /* it could not: deadlines run now */
             next_ns = supervisor_settle(&m->supervisor, now_ns);
     }
+    if (m->reload_told && supervisor_is_settled(&m->supervisor) &&
+        !m->supervisor.refork_waits) {
+        m->reload_told = false;
+        notify_ready();
+    }
+    upgrade_settle(m, now_ns, &next_ns);
     admin_settle(m, now_ns, &next_ns);
     orders_settle(m, now_ns, &next_ns);
+    if (leave_ns < next_ns)
+        next_ns = leave_ns;
     if (next_ns == UINT64_MAX)
         event_del(m->timer);
     else
@@ -130,6 +153,43 @@ static void end_who_holds_back(struct master *m)
     }
 }
 
+/* True: somebody is told to. */
+static bool end_who_hangs(struct master *m)
+{
+    uint64_t limit_ns =
+        (uint64_t)m->supervisor.options->hang_timeout_ms * CLOCK_NS_PER_MS;
+    uint64_t look_ns = watchdog_look(&m->watchdog, clock_ns());
+    bool told = false;
+
+    for (unsigned i = 0; limit_ns > 0 && i < SEATS_MAX; i++) {
+        const struct instance *inst = supervisor_instance(&m->supervisor, i);
+        uint64_t beat_ns, quiet_ns;
+
+        if (inst->state != SEAT_READY)
+            continue;
+        beat_ns = atomic_load_explicit(&m->region->seats[i].board.heartbeat_ns,
+                                       memory_order_relaxed);
+        quiet_ns = watchdog_quiet_ns(&m->watchdog, i, beat_ns, look_ns);
+        if (quiet_ns >= limit_ns)
+            told |= supervisor_hangs(&m->supervisor, i, quiet_ns, clock_ns());
+    }
+    return told;
+}
+
+static void rotate_keys(struct master *m)
+{
+    uint64_t every_ns =
+        (uint64_t)m->supervisor.options->tls_ticket_rotation_ms * CLOCK_NS_PER_MS;
+    int rc;
+
+    if (m->tls_keys == NULL || clock_ns() - m->keys_made_ns < every_ns)
+        return;
+    m->keys_made_ns = clock_ns();
+    rc = tls_keys_rotate(m->tls_keys);
+    if (rc < 0)
+        log_warn_errno(rc, "could not make a new key of session tickets");
+}
+
 /* The collector's turn, and a look at the rings, whose doorbell may have been lost with
  * its worker. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -140,10 +200,14 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     CHECK_MAGIC(m, MASTER_MAGIC);
+    notify_alive(clock_ns());
     busy = take_published(m);
     busy |= heap_tick(&m->heap, (uint64_t)m->supervisor.options->gc_max_pause_us *
                                     CLOCK_NS_PER_US);
     end_who_holds_back(m);
+    rotate_keys(m);
+    if (end_who_hangs(m))
+        settle(m); /* a deadline has begun */
     arm(m->tick, (busy ? BUSY_TICK_MS : TICK_MS) * CLOCK_NS_PER_MS);
 }
 
@@ -161,8 +225,17 @@ static int try_reload(struct master *m, struct options **ret,
 {
     const struct options *now = m->supervisor.options;
     char names[256];
-    int fd = -1, rc = m->config->reload(m->config->arg, ret, error);
+    int fd = -1, rc;
 
+    if (m->supervisor.phase != PHASE_RUN) {
+        snprintf(error->text, sizeof error->text, "the server leaves");
+        return -ESHUTDOWN;
+    }
+    if (upgrade_runs(m)) {
+        snprintf(error->text, sizeof error->text, "an upgrade is under way");
+        return -EBUSY;
+    }
+    rc = m->config->reload(m->config->arg, ret, error);
     if (rc < 0)
         return rc;
     if (options_need_restart(now, *ret, names, sizeof names) > 0) {
@@ -171,6 +244,8 @@ static int try_reload(struct master *m, struct options **ret,
         return -EINVAL;
     }
     rc = master_check(*ret, error);
+    if (rc == 0)
+        rc = make_tls(m, *ret, error);
     if (rc < 0)
         return rc;
     rc = open_access_log((*ret)->access_log, &fd);
@@ -190,19 +265,24 @@ int ask_reload(struct master *m, struct option_error *error)
 {
     struct options *options = NULL;
     uint64_t start_ns = clock_ns();
-    int rc = try_reload(m, &options, error);
+    int rc;
 
+    notify_reloading(start_ns);
+    m->reload_told = true; /* settle() tells the end of it */
+    rc = try_reload(m, &options, error);
     event_write(&m->heap.events, EVENT_RELOAD, start_ns, clock_ns() - start_ns,
                 (uint64_t)-rc, m->supervisor.last_generation);
     if (rc < 0) {
         options_free(options);
         m->region->master.reloads_failed++;
         log_err("could not reload %s: %s", m->config->name, error->text);
+        notify_status("the last reload failed: %s", error->text);
         return rc;
     }
     m->region->master.reloads++;
     m->publish.body_max = (size_t)options->cache_object_max;
     log_info("reloading %s", m->config->name);
+    notify_status("reloaded %s", m->config->name);
     supervisor_refork(&m->supervisor, options);
     return 0;
 }
@@ -241,19 +321,8 @@ static void reap(struct master *m)
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         if (!supervisor_reaped(&m->supervisor, pid, status, clock_ns()) &&
-            !admin_reaped(m, pid, status))
+            !admin_reaped(m, pid, status) && !upgrade_reaped(m, pid, status))
             log_debug("reaped process %d, which is not ours", (int)pid);
-}
-
-static void stop_gently(struct master *m, const char *name)
-{
-    if (m->supervisor.phase == PHASE_RUN) {
-        log_info("%s: draining, then leaving", name);
-        supervisor_drain(&m->supervisor, clock_ns());
-    } else {
-        log_info("%s again: leaving now", name);
-        supervisor_quit(&m->supervisor, clock_ns());
-    }
 }
 
 static void take_signal(struct master *m, int signo)
@@ -266,10 +335,12 @@ static void take_signal(struct master *m, int signo)
         break;
     case SIGTERM:
     case SIGQUIT:
-        stop_gently(m, signo == SIGTERM ? "SIGTERM" : "SIGQUIT");
+        leave(m, signo == SIGTERM ? "SIGTERM" : "SIGQUIT", signo == SIGTERM);
         break;
     case SIGINT:
         log_info("SIGINT: leaving now");
+        upgrade_stop(m);
+        notify_stopping();
         supervisor_quit(&m->supervisor, clock_ns());
         break;
     case SIGHUP:
@@ -279,7 +350,7 @@ static void take_signal(struct master *m, int signo)
         ask_reopen(m, 0);
         break;
     case SIGUSR2:
-        log_warn("SIGUSR2: a binary upgrade is not supported by this build");
+        upgrade_begin(m, 0);
         break;
     case SIGTTIN:
     case SIGTTOU:
@@ -321,6 +392,8 @@ static int open_loop(struct master *m)
         if (m->signals[i] == NULL || event_add(m->signals[i], NULL) < 0)
             return -ENOMEM;
     }
+    if (older_watch(m) < 0)
+        return -ENOMEM;
     arm(m->tick, 0);
     arm(m->timer, 0);
     signals_let();
@@ -333,6 +406,7 @@ static void close_loop(struct master *m)
     for (unsigned i = 0; i < SIGNALS_HEARD; i++)
         if (m->signals[i] != NULL)
             event_free(m->signals[i]);
+    upgrade_close(m);
     if (m->timer != NULL)
         event_free(m->timer);
     if (m->tick != NULL)
@@ -351,6 +425,8 @@ int master_run(const struct master_config *config)
         options_free(config->options);
         return EXIT_OS;
     }
+    crash_prepare();
+    crash_enter(NULL, NULL);
     log_set_role("master", -1);
     title_set("cowshed", "master %s", config->name);
     code = start_master(m, config);

@@ -26,6 +26,7 @@ struct master_config {
      * sentence. */
     int (*reload)(void *arg, struct options **ret, struct option_error *ret_error);
     void *arg;
+    char *const *argv; /* as the program was started: an upgrade starts it again */
 };
 
 /* Serves until it is told to stop. An exit code. */
@@ -34,5 +35,7 @@ int master_run(const struct master_config *);
 /* What `-t` can check beyond the options: addresses, the root folder. 0 or -EINVAL with
  * a sentence. */
 int master_check(const struct options *, struct option_error *ret_error);
+/* For -t: the files that a start would make or open can be. */
+int master_check_files(const struct options *, struct option_error *ret_error);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* master_priv.h - the state of the master, seen by master.c, ops.c, orders.c and
- * start.c only.
+/* master_priv.h - the state of the master, for the files that make it up.
  *
  *   start.c    from options to open sockets, heap and signals; and back
  *   master.c   the loop: signals, ticks, reload, what follows from what happened
+ *   leave.c    the phases of the end
  *   ops.c      forks, kills, channels of workers
  *   orders.c   the admin process and what it asks for
+ *   upgrade.c  another program takes over
  */
 #ifndef COWSHED_MASTER_MASTER_PRIV_H
 #define COWSHED_MASTER_MASTER_PRIV_H
@@ -16,6 +17,7 @@
 
 #include "server/master/backoff.h"
 #include "server/master/heap.h"
+#include "server/master/inherited.h"
 #include "server/master/master.h"
 #include "server/shared/pid_file.h"
 #include "server/master/publish.h"
@@ -25,6 +27,8 @@
 #include "server/shared/sockets.h"
 #include "server/master/spawn.h"
 #include "server/master/supervisor.h"
+#include "server/master/upgrade.h"
+#include "server/master/watchdog.h"
 
 enum { MASTER_MAGIC = 0x6d617374, REFORKS_MAX = 16 };
 
@@ -44,7 +48,10 @@ struct refork_order {
     uint64_t order; /* 0: free */
     uint32_t generation;
     uint64_t deadline_ns;
+    uint64_t doors_ns; /* it serves: so long are older workers waited for; 0: not yet */
 };
+
+enum { LISTENERS_MAX = 2 };
 
 struct master {
     unsigned magic;
@@ -59,14 +66,23 @@ struct master {
     uint64_t collects, reopens; /* numbers of such orders */
     struct refork_order reforks[REFORKS_MAX];
     struct admin_child admin;
+    struct watchdog watchdog;
+    struct inherited inherited;
+    struct upgrade upgrade;
+    struct older older;
+    bool reload_told; /* to the service manager, and not that it is over */
     struct pid_file pid_file;
-    int listener, admin_listener; /* -1: none */
-    struct address listen_at, admin_at;
+    int listeners[LISTENERS_MAX]; /* plain, TLS; as many as spawn.listener_count */
+    int admin_listener, agent_listener; /* -1: none */
+    struct address listen_at, tls_at, admin_at, agent_at;
+    struct tls_keys *tls_keys; /* NULL: no TLS */
+    uint64_t keys_made_ns;
     struct event_base *base;
     struct event *signals[SIGNALS_HEARD];
     struct event *timer, *tick;
     bool ready_told;
-    bool leaving; /* the loop ends */
+    uint64_t notice_until_ns; /* PHASE_NOTICE */
+    uint64_t door_shut_ns;    /* PHASE_LAST: the handshakes that had begun have ended */
     int exit_code;
 };
 
@@ -91,7 +107,18 @@ int ask_reload(struct master *, struct option_error *ret_error);
  * stays as it is. */
 int ask_reopen(struct master *, uint64_t order);
 
+/* What workers of these options need for TLS: a part of them. 0 or a negative errno. */
+int make_tls(struct master *, struct options *, struct option_error *ret_error);
+
+/* leave.c */
+/* One step nearer to the end, for a reason that is logged. `notice`: with the phase in
+ * which who asks is told. */
+void leave(struct master *, const char *why, bool notice);
+uint64_t leave_settle(struct master *, uint64_t now_ns); /* when to call again */
+
 /* orders.c */
+/* The end of an order of the admin process; 0: nobody waits. */
+void order_answer(struct master *, uint64_t order, int err, const char *words);
 void admin_settle(struct master *, uint64_t now_ns, uint64_t *next_ns);
 bool admin_reaped(struct master *, pid_t, int status);
 void admin_quit(struct master *);

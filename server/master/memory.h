@@ -7,8 +7,9 @@
 
 #include "server/base/span.h"
 
-/* The smaller of what the machine has available (MemAvailable) and what the memory
- * limit of our cgroup (version 2) leaves; UINT64_MAX when neither can be read. */
+/* The smaller of what the machine has available (MemAvailable) and what the limits
+ * of memory of our cgroup and those around it leave; UINT64_MAX when neither can be
+ * read. */
 uint64_t memory_available(void);
 
 /* Pure. The value of `key` ("MemAvailable:") in kB lines or of a bare number; bytes;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/base/check.h"
@@ -40,6 +41,17 @@ static void take_ring(struct master *m, struct instance *inst, unsigned max)
     kill(inst->child->pid, SIGKILL);
 }
 
+/* Taken or not, it is no memory any more; the seat's count is the worker's own. */
+static void take_file(struct master *m, struct instance *inst,
+                      const struct message *msg, int fd)
+{
+    _Atomic(uint64_t) *taken = &m->region->seats[inst->seat].publish_files_taken;
+
+    if (fd < 0 || publish_take_fd(&m->publish, fd) < 0)
+        log_debug("slot %u offered a body that was not taken", inst->slot);
+    atomic_fetch_add_explicit(taken, msg->arg[0], memory_order_relaxed);
+}
+
 static void hear(struct master *m, struct instance *inst, const struct message *msg,
                  int fd)
 {
@@ -48,8 +60,7 @@ static void hear(struct master *m, struct instance *inst, const struct message *
         take_ring(m, inst, RECORDS_PER_TURN);
         break;
     case MESSAGE_PUBLISH_FD:
-        if (fd < 0 || publish_take_fd(&m->publish, fd) < 0)
-            log_debug("slot %u offered a body that was not taken", inst->slot);
+        take_file(m, inst, msg, fd);
         break;
     case MESSAGE_PURGED:
     case MESSAGE_COLLECTED:
@@ -74,6 +85,7 @@ static void hear(struct master *m, struct instance *inst, const struct message *
     case MESSAGE_PURGE:
     case MESSAGE_COLLECT:
     case MESSAGE_REOPEN:
+    case MESSAGE_SHARED:
     case MESSAGE_HOST:
     case MESSAGE_CTL:
     case MESSAGE_CTL_DONE:
@@ -280,6 +292,7 @@ static int op_start_thread(void *arg, struct instance *inst, struct child *child
     if (child->is_host)
         note_heap_range(m, inst->seat);
     channel_init(&inst->channel, fd[0], inst->slot, inst->generation);
+    supervisor_greet(inst);
     rc = watch(m, fd[0], on_worker, inst, &inst->watch);
     if (rc == 0)
         rc = channel_send(to, MESSAGE_HOST, order, NULL, 0, fd[1]);
@@ -293,6 +306,16 @@ static void op_kill(void *arg, pid_t pid, int signo)
 {
     (void)arg;
     kill(pid, signo);
+}
+
+/* The thread that hangs, in a process whose threads are slots. The number is the
+ * worker's own word: one that is not of this process is refused by the kernel. */
+static void op_abort(void *arg, pid_t pid, pid_t tid)
+{
+    (void)arg;
+    if (syscall(SYS_tgkill, pid, tid, SIGABRT) < 0)
+        kill(pid, SIGABRT);
+    kill(pid, SIGCONT); /* one that is stopped dies of it only now */
 }
 
 static uint64_t op_available(void *arg)
@@ -346,6 +369,7 @@ const struct supervisor_ops master_ops = {
     .fork_host = op_fork_host,
     .start_thread = op_start_thread,
     .kill = op_kill,
+    .abort = op_abort,
     .available = op_available,
     .limits = op_limits,
     .gone = op_gone,

@@ -4,7 +4,7 @@
  * An order comes as CTL with a number and a command in words; when it is done, or
  * cannot be, the answer is CTL_DONE with the same number. What the admin process says
  * is trusted as far as an operator is: it can purge, collect, refork, reload, reopen,
- * drain.
+ * upgrade, drain.
  */
 #include <errno.h>
 #include <signal.h>
@@ -23,9 +23,11 @@
 
 #define ROLL_NS        (10 * CLOCK_NS_PER_S)
 #define REFORK_NS      (120 * CLOCK_NS_PER_S)
+#define DOORS_NS       CLOCK_NS_PER_S
+#define DOORS_LOOK_NS  (CLOCK_NS_PER_S / 500)
 #define ADMIN_GRACE_NS CLOCK_NS_PER_S
 
-static void answer(struct master *m, uint64_t order, int err, const char *words)
+void order_answer(struct master *m, uint64_t order, int err, const char *words)
 {
     uint64_t arg[3] = { order, (uint64_t)(err < 0 ? -err : err) };
 
@@ -46,7 +48,7 @@ static struct roll *begin_roll(struct master *m, enum message_kind kind,
         rolls_begin(&m->rolls, kind, number, order, clock_ns() + ROLL_NS);
 
     if (roll == NULL)
-        answer(m, order, -EBUSY, "too many orders are not done yet");
+        order_answer(m, order, -EBUSY, "too many orders are not done yet");
     return roll;
 }
 
@@ -87,10 +89,10 @@ static void wait_for_generation(struct master *m, uint64_t order, uint32_t gener
         if (m->reforks[i].order != 0)
             continue;
         m->reforks[i] =
-            (struct refork_order){ order, generation, clock_ns() + REFORK_NS };
+            (struct refork_order){ order, generation, clock_ns() + REFORK_NS, 0 };
         return;
     }
-    answer(m, order, -EBUSY, "too many orders are not done yet");
+    order_answer(m, order, -EBUSY, "too many orders are not done yet");
 }
 
 static void order_reload(struct master *m, uint64_t order)
@@ -98,7 +100,7 @@ static void order_reload(struct master *m, uint64_t order)
     struct option_error error;
 
     if (ask_reload(m, &error) < 0)
-        answer(m, order, -EINVAL, error.text);
+        order_answer(m, order, -EINVAL, error.text);
     else
         wait_for_generation(m, order, m->supervisor.last_generation + 1);
 }
@@ -108,14 +110,34 @@ static void order_reopen(struct master *m, uint64_t order)
     int rc = ask_reopen(m, order);
 
     if (rc == -EBUSY)
-        answer(m, order, rc, "too many orders are not done yet");
+        order_answer(m, order, rc, "too many orders are not done yet");
     else if (rc < 0)
-        answer(m, order, -EIO, "the access log could not be opened");
+        order_answer(m, order, -EIO, "the access log could not be opened");
+}
+
+/* While two masters serve, neither can promise what the other one would have to keep.
+ */
+static const char *why_not(const struct master *m, struct span command)
+{
+    bool rolls = span_eq(command, SPAN("refork")) || span_eq(command, SPAN("reload"));
+    bool purges = span_starts(command, SPAN("purge "));
+
+    if (rolls && m->supervisor.phase != PHASE_RUN)
+        return "the server leaves";
+    if ((rolls || purges) && upgrade_runs(m))
+        return "an upgrade is under way";
+    if (purges && older_lives(m))
+        return "the server before this one has not ended yet";
+    return NULL;
 }
 
 static void obey(struct master *m, uint64_t order, struct span command)
 {
-    if (span_eq(command, SPAN("gc"))) {
+    const char *why = why_not(m, command);
+
+    if (why != NULL) {
+        order_answer(m, order, -EBUSY, why);
+    } else if (span_eq(command, SPAN("gc"))) {
         order_collect(m, order);
     } else if (span_starts(command, SPAN("purge "))) {
         order_purge(m, order, span_skip(command, strlen("purge ")));
@@ -125,16 +147,34 @@ static void obey(struct master *m, uint64_t order, struct span command)
         order_reload(m, order);
     } else if (span_eq(command, SPAN("reopen"))) {
         order_reopen(m, order);
+    } else if (span_eq(command, SPAN("upgrade"))) {
+        upgrade_begin(m, order);
     } else if (span_eq(command, SPAN("drain"))) {
-        log_info("asked by the admin listener to drain and leave");
-        answer(m, order, 0, "draining");
-        supervisor_drain(&m->supervisor, clock_ns());
+        order_answer(m, order, 0, "draining");
+        if (m->supervisor.phase == PHASE_RUN)
+            leave(m, "an order of the admin listener", true);
     } else {
-        answer(m, order, -EINVAL, "no such order");
+        order_answer(m, order, -EINVAL, "no such order");
     }
 }
 
-/* Done when the generation serves; failed when it was given up or time is over. */
+/* Who has the answer finds the new settings: older workers, which may be in accept4()
+ * when they are told to finish, take nobody any more. One that does not come so far,
+ * since it hangs, is not waited for. */
+static bool doors_are_shut(const struct supervisor *s, struct refork_order *r,
+                           uint64_t now_ns, uint64_t *next_ns)
+{
+    if (r->doors_ns == 0)
+        r->doors_ns = now_ns + DOORS_NS;
+    if (!supervisor_has_old_doors(s) || now_ns >= r->doors_ns)
+        return true;
+    if (now_ns + DOORS_LOOK_NS < *next_ns)
+        *next_ns = now_ns + DOORS_LOOK_NS;
+    return false;
+}
+
+/* Done when the generation serves alone; failed when it was given up or time is over.
+ */
 static void settle_reforks(struct master *m, uint64_t now_ns, uint64_t *next_ns)
 {
     const struct supervisor *s = &m->supervisor;
@@ -146,15 +186,20 @@ static void settle_reforks(struct master *m, uint64_t now_ns, uint64_t *next_ns)
         if (order == 0)
             continue;
         if (s->generation >= r->generation && supervisor_is_settled(s)) {
+            if (!doors_are_shut(s, r, now_ns, next_ns))
+                continue;
             r->order = 0;
-            answer(m, order, 0, "done");
+            order_answer(m, order, 0, "done");
         } else if (s->last_generation >= r->generation &&
                    s->generation < r->generation) {
             r->order = 0;
-            answer(m, order, -ECANCELED, "the new generation was given up");
+            order_answer(m, order, -ECANCELED,
+                         "the new generation was given up: its workers ended before "
+                         "they were ready, and the log says of what");
         } else if (now_ns >= r->deadline_ns) {
             r->order = 0;
-            answer(m, order, -ETIMEDOUT, "the new generation is not in service yet");
+            order_answer(m, order, -ETIMEDOUT,
+                         "the new generation is not in service yet");
         } else if (r->deadline_ns < *next_ns) {
             *next_ns = r->deadline_ns;
         }
@@ -176,7 +221,7 @@ void orders_settle(struct master *m, uint64_t now_ns, uint64_t *next_ns)
             snprintf(words, sizeof words,
                      "not every worker has answered: nothing came from %s", silent);
         }
-        answer(m, ended.order, rc, words);
+        order_answer(m, ended.order, rc, words);
     }
     deadline_ns = rolls_deadline(&m->rolls);
     if (deadline_ns < *next_ns)
@@ -286,7 +331,8 @@ void admin_settle(struct master *m, uint64_t now_ns, uint64_t *next_ns)
         }
         at_ns = a->deadline_ns;
     } else if (a->pid == 0 && m->admin_listener >= 0 &&
-               m->supervisor.phase == PHASE_RUN) {
+               supervisor_serves(&m->supervisor) &&
+               (m->ready_told || !older_lives(m))) { /* whose admin process serves */
         if (now_ns >= a->not_before_ns)
             start_admin(m, now_ns);
         if (a->pid == 0)

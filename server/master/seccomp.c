@@ -68,6 +68,9 @@ struct program {
 #define ARG(i)     (offsetof(struct seccomp_data, args) + 8 * (i)) /* the low half */
 #define REFUSE     SECCOMP_RET_TRAP
 #define NO_SUCH    (SECCOMP_RET_ERRNO | ENOSYS)
+/* Without a signal, and so without a line: libc (2.41) blocks all of them around a
+ * fork, and a trap that cannot be delivered kills. */
+#define FORBIDDEN  (SECCOMP_RET_ERRNO | EPERM)
 
 static void put(struct program *p, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
 {
@@ -119,7 +122,8 @@ static void put_arguments(struct program *p, const struct confine *c, uint32_t r
     allow_if(p, SYS_prlimit64, 2, UINT32_MAX, &zero, 1, refuse);
     verdict_for(p, SYS_clone3, NO_SUCH); /* its flags are in memory: libc falls back */
     if (c->options->gc_schedule != SCHEDULE_SNAPSHOT) {
-        allow_if(p, SYS_clone, 0, CLONE_THREAD, &thread, 1, refuse);
+        allow_if(p, SYS_clone, 0, CLONE_THREAD, &thread, 1,
+                 refuse == REFUSE ? FORBIDDEN : refuse);
         return;
     }
     verdict_for(p, SYS_clone, SECCOMP_RET_ALLOW); /* a child that marks */

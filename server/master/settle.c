@@ -53,11 +53,20 @@ static void kill_late(struct supervisor *s, struct instance *inst)
             log_warn("slot %u generation %u pid %d %s in time: it is killed",
                      inst->slot, inst->generation, (int)child->pid,
                      inst->state == SEAT_STARTING ? "did not become ready"
+                     : inst->hangs                ? "did not abort"
                      : inst->state == SEAT_READY  ? "closed its channel and did not end"
                                                   : "did not end");
         s->ops->kill(s->arg, child->pid, SIGKILL);
     }
     inst->deadline_ns = s->now_ns + KILLED_GRACE_NS;
+}
+
+static void be_late(struct supervisor *s, struct instance *inst)
+{
+    if (inst->is_thread && inst->channel.fd < 0 && !inst->expected)
+        supervisor_thread_ended(s, inst);
+    else
+        kill_late(s, inst);
 }
 
 static void look_at_deadlines(struct supervisor *s, uint64_t *next_ns)
@@ -68,8 +77,9 @@ static void look_at_deadlines(struct supervisor *s, uint64_t *next_ns)
         if (inst->state == SEAT_FREE || inst->deadline_ns == 0)
             continue;
         if (inst->deadline_ns <= s->now_ns)
-            kill_late(s, inst);
-        wake_at(next_ns, inst->deadline_ns);
+            be_late(s, inst);
+        if (inst->state != SEAT_FREE)
+            wake_at(next_ns, inst->deadline_ns);
     }
     list_each (it, &s->children) {
         struct child *child = list_entry(it, struct child, link);
@@ -96,7 +106,7 @@ static bool is_fresh(const struct supervisor *s, const struct instance *inst)
 
 static uint64_t drain_ns(const struct supervisor *s)
 {
-    if (s->phase != PHASE_DRAIN)
+    if (s->phase < PHASE_LAST)
         return (uint64_t)s->options->drain_timeout_ms * CLOCK_NS_PER_MS;
     return s->drain_until_ns > s->now_ns ? s->drain_until_ns - s->now_ns : 0;
 }
@@ -117,7 +127,8 @@ static bool waits_for_guests(struct supervisor *s, struct instance *inst)
 
 static void retire(struct supervisor *s, struct instance *inst)
 {
-    uint64_t arg[3] = { drain_ns(s) / CLOCK_NS_PER_MS };
+    uint64_t arg[3] = { drain_ns(s) / CLOCK_NS_PER_MS,
+                        supervisor_serves(s) ? DRAIN_STOP : DRAIN_CLOSE };
     int rc;
 
     if (waits_for_guests(s, inst))
@@ -136,7 +147,7 @@ static void retire(struct supervisor *s, struct instance *inst)
 
 static bool is_wanted(const struct supervisor *s, unsigned slot)
 {
-    return s->phase == PHASE_RUN && slot < s->slots_wanted;
+    return supervisor_serves(s) && slot < s->slots_wanted;
 }
 
 static void let_go(struct supervisor *s, unsigned number)
@@ -159,14 +170,54 @@ static void let_go(struct supervisor *s, unsigned number)
     }
 }
 
+/* Nobody new comes: whoever serves ends each connection with its next answer. */
+static void tell_the_last(const struct supervisor *s, struct instance *inst)
+{
+    uint64_t arg[3] = { 0, DRAIN_ACCEPT };
+
+    if (s->phase != PHASE_LAST || inst->told_last || inst->channel.fd < 0)
+        return;
+    arg[0] = drain_ns(s) / CLOCK_NS_PER_MS;
+    inst->told_last =
+        channel_send(&inst->channel, MESSAGE_DRAIN, arg, NULL, 0, -1) == 0;
+}
+
+void supervisor_greet(struct instance *inst)
+{
+    tell_the_last(inst->supervisor, inst);
+}
+
+static void tell_all_the_last(struct supervisor *s)
+{
+    for (unsigned i = 0; i < SEATS_MAX; i++) {
+        struct instance *inst = supervisor_instance(s, i);
+
+        if (inst->state == SEAT_READY || inst->state == SEAT_STARTING)
+            tell_the_last(s, inst);
+    }
+}
+
+static void tell_to_close(struct supervisor *s, struct child *host)
+{
+    const uint64_t arg[3] = { 0, DRAIN_CLOSE };
+
+    if (supervisor_serves(s) || host->told_to_close)
+        return;
+    host->told_to_close =
+        channel_send(&host->channel, MESSAGE_DRAIN, arg, NULL, 0, -1) == 0;
+}
+
 /* Hosts of older generations end when their last slot has. */
 static void let_hosts_go(struct supervisor *s)
 {
     list_each (it, &s->children) {
         struct child *child = list_entry(it, struct child, link);
 
-        if (!child->is_host || child->told_to_quit || child->instances > 0 ||
-            (s->phase == PHASE_RUN && child->generation == s->generation))
+        if (!child->is_host || child->told_to_quit)
+            continue;
+        tell_to_close(s, child);
+        if (child->instances > 0 ||
+            (supervisor_serves(s) && child->generation == s->generation))
             continue;
         child->told_to_quit = true;
         child->deadline_ns = s->now_ns + EXIT_GRACE_NS;
@@ -487,6 +538,7 @@ uint64_t supervisor_settle(struct supervisor *s, uint64_t now_ns)
     generations_settle(s);
     for (unsigned i = 0; i < SLOTS_MAX; i++)
         let_go(s, i);
+    tell_all_the_last(s);
     let_hosts_go(s);
     if (bring_all(s, false, &next_ns)) /* slots that nobody serves come first */
         bring_all(s, true, &next_ns);

@@ -18,7 +18,10 @@
 #include "server/conf/options.h"
 #include "server/master/heap.h"
 #include "server/master/instance.h"
+#include "server/master/oom.h"
+#include "server/master/supervisor.h"
 #include "server/master/title.h"
+#include "server/shared/crash.h"
 
 enum { EXIT_OS_ERROR = 71 };
 
@@ -133,18 +136,19 @@ static void wake_when_orphaned(const struct spawn *sp)
         _exit(EXIT_OS_ERROR);
 }
 
-static void close_descriptors(const struct spawn *sp, int channel_fd, int extra_fd)
+static void close_descriptors(const struct spawn *sp, int channel_fd, bool is_admin)
 {
     int keep[FD_KEEP_MAX];
     size_t n = 0;
     int rc;
 
-    CHECK(sp->listener_count + 3 <= FD_KEEP_MAX);
+    CHECK(sp->listener_count + 4 <= FD_KEEP_MAX);
     for (unsigned i = 0; i < sp->listener_count; i++)
         keep[n++] = sp->listeners[i];
     keep[n++] = channel_fd;
     keep[n++] = sp->access_log_fd;
-    keep[n++] = extra_fd;
+    keep[n++] = is_admin ? sp->admin_listener : -1;
+    keep[n++] = is_admin ? sp->agent_listener : -1;
     rc = fd_close_others(keep, n);
     CHECK(rc == 0);
 }
@@ -190,6 +194,9 @@ static struct worker_env make_env(const struct spawn *sp, int channel_fd)
         .cache = sp->heap->cache,
         .listeners = sp->listeners,
         .listener_count = sp->listener_count,
+        .tls = sp->options->made,
+        .tls_from = sp->tls_from,
+        .listeners_shared = sp->listeners_shared,
         .access_log_fd = sp->access_log_fd,
         .channel_fd = channel_fd,
     };
@@ -208,17 +215,28 @@ static void lose_rights(const struct spawn *sp, enum confine_role role)
     }
 }
 
+/* One that cannot is as before: the largest. */
+static void stand_before_master(const struct spawn *sp)
+{
+    int rc = oom_stand_before(sp->oom_score);
+
+    if (rc < 0)
+        log_warn_errno(rc,
+                       "could not raise oom_score_adj: when memory runs out, it may "
+                       "be the master that is killed");
+}
+
 /* What every child does first; of the descriptors it keeps what it is for. */
 static void become(struct spawn *sp, const char *role, int slot, int channel_fd,
-                   int extra_fd)
+                   bool is_admin)
 {
-    bool is_admin = extra_fd >= 0;
-
     wake_when_orphaned(sp);
     take_signals();
     log_set_role(role, slot);
+    log_forget_lost();
     own_heap(sp);
-    close_descriptors(sp, channel_fd, extra_fd);
+    close_descriptors(sp, channel_fd, is_admin);
+    stand_before_master(sp);
     lose_rights(sp, is_admin ? CONFINE_ADMIN : CONFINE_WORKER);
 }
 
@@ -232,7 +250,8 @@ static _Noreturn void be_worker(struct spawn *sp, const struct instance *inst,
     char name[16];
 
     check_set_hook(leave_words, &seat->board);
-    become(sp, "worker", (int)inst->slot, channel_fd, -1);
+    become(sp, "worker", (int)inst->slot, channel_fd, false);
+    crash_enter(&seat->board.crash, NULL); /* the slot brings a stack of its own */
     snprintf(name, sizeof name, "cowshed-w%u", inst->slot);
     title_set(name, "worker %u gen=%u", inst->slot, inst->generation);
     seat->board.pid = getpid();
@@ -248,7 +267,8 @@ static _Noreturn void be_host(struct spawn *sp, uint32_t generation, int channel
 {
     struct worker_env env = make_env(sp, channel_fd);
 
-    become(sp, "host", -1, channel_fd, -1);
+    become(sp, "host", -1, channel_fd, false);
+    crash_enter(NULL, NULL);
     title_set("cowshed-host", "host gen=%u", generation);
     env.slot = HOST_SLOT;
     env.seat = NO_SEAT;
@@ -258,12 +278,13 @@ static _Noreturn void be_host(struct spawn *sp, uint32_t generation, int channel
 
 static _Noreturn void be_admin(struct spawn *sp, uint32_t generation, int channel_fd)
 {
-    const struct admin_env env = { sp->options, sp->region, sp->admin_listener,
-                                   channel_fd, generation };
+    const struct admin_env env = { sp->options,        sp->region, sp->admin_listener,
+                                   sp->agent_listener, channel_fd, generation };
 
     sp->listener_count = 0;
     sp->access_log_fd = -1;
-    become(sp, "admin", -1, channel_fd, sp->admin_listener);
+    become(sp, "admin", -1, channel_fd, true);
+    crash_enter(NULL, NULL);
     title_set("cowshed-admin", "admin");
     _exit(sp->roles->admin(&env));
 }
@@ -284,58 +305,71 @@ static void pretouch_in_parent(struct spawn *sp)
                 pages > 0 ? (uint64_t)pages : 0, (uint64_t)PRETOUCH_PARENT);
 }
 
-/* In the parent and in the child: *ret_fd is the own end of a channel between them. */
-static int fork_with_channel(struct spawn *sp, bool slots, pid_t *ret_pid, int *ret_fd)
+/* With a channel from channel_pair(), whose own end is left: fd[0] in the parent, fd[1]
+ * in the child. A pid, 0 in the child, or a negative errno and no end is left. */
+static pid_t fork_with_channel(struct spawn *sp, bool slots, const int fd[2])
+{
+    pid_t pid = fork_timed(sp, slots);
+
+    if (pid != 0)
+        close(fd[1]);
+    if (pid < 0)
+        close(fd[0]);
+    return pid;
+}
+
+int spawn_worker(struct spawn *sp, struct instance *inst, pid_t *ret_pid)
 {
     int fd[2], rc = channel_pair(fd);
     pid_t pid;
 
     if (rc < 0)
         return rc;
-    pid = fork_timed(sp, slots);
-    if (pid != 0)
-        close(fd[1]);
+    pretouch_in_parent(sp);
+    channel_init(&inst->channel, fd[0], inst->slot, inst->generation);
+    supervisor_greet(inst);
+    pid = fork_with_channel(sp, true, fd);
+    if (pid == 0)
+        be_worker(sp, inst, fd[1]);
     if (pid < 0) {
-        close(fd[0]);
+        inst->channel.fd = -1;
         return pid;
     }
     *ret_pid = pid;
-    *ret_fd = pid > 0 ? fd[0] : fd[1];
-    return 0;
-}
-
-int spawn_worker(struct spawn *sp, struct instance *inst, pid_t *ret_pid)
-{
-    int fd, rc;
-
-    pretouch_in_parent(sp);
-    rc = fork_with_channel(sp, true, ret_pid, &fd);
-    if (rc < 0)
-        return rc;
-    if (*ret_pid == 0)
-        be_worker(sp, inst, fd);
-    channel_init(&inst->channel, fd, inst->slot, inst->generation);
     return 0;
 }
 
 int spawn_host(struct spawn *sp, struct child *child)
 {
-    int fd, rc = fork_with_channel(sp, true, &child->pid, &fd);
+    int fd[2], rc = channel_pair(fd);
+    pid_t pid;
 
     if (rc < 0)
         return rc;
-    if (child->pid == 0)
-        be_host(sp, child->generation, fd);
-    channel_init(&child->channel, fd, HOST_SLOT, child->generation);
+    pid = fork_with_channel(sp, true, fd);
+    if (pid < 0)
+        return pid;
+    if (pid == 0)
+        be_host(sp, child->generation, fd[1]);
+    child->pid = pid;
+    channel_init(&child->channel, fd[0], HOST_SLOT, child->generation);
     return 0;
 }
 
 int spawn_admin(struct spawn *sp, uint32_t generation, pid_t *ret_pid,
                 int *ret_channel_fd)
 {
-    int rc = fork_with_channel(sp, false, ret_pid, ret_channel_fd);
+    int fd[2], rc = channel_pair(fd);
+    pid_t pid;
 
-    if (rc == 0 && *ret_pid == 0)
-        be_admin(sp, generation, *ret_channel_fd);
-    return rc;
+    if (rc < 0)
+        return rc;
+    pid = fork_with_channel(sp, false, fd);
+    if (pid < 0)
+        return pid;
+    if (pid == 0)
+        be_admin(sp, generation, fd[1]);
+    *ret_pid = pid;
+    *ret_channel_fd = fd[0];
+    return 0;
 }

@@ -12,6 +12,7 @@
 #ifndef COWSHED_MASTER_SPAWN_H
 #define COWSHED_MASTER_SPAWN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -37,10 +38,14 @@ struct spawn {
     struct heap *heap;
     const int *listeners;
     unsigned listener_count;
-    int admin_listener;  /* -1: none */
-    int access_log_fd;   /* -1: off */
-    pid_t (*fork)(void); /* fork(); a test's own */
-    pid_t parent;        /* the process of the last fork */
+    unsigned tls_from;     /* clients of these and the following speak TLS */
+    bool listeners_shared; /* others than this server hold them */
+    int admin_listener;    /* -1: none */
+    int agent_listener;    /* -1: none; of the admin process too */
+    int access_log_fd;     /* -1: off */
+    pid_t (*fork)(void);   /* fork(); a test's own */
+    pid_t parent;          /* the process of the last fork */
+    unsigned oom_score;    /* children stand before the master by that: oom.h */
     struct identity identity;
 };
 

@@ -2,7 +2,7 @@
 /* start.c - from options to everything that the loop needs, and back. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,80 +14,44 @@
 #include "server/base/clock.h"
 #include "server/base/fd.h"
 #include "server/base/log.h"
+#include "server/base/num.h"
 #include "server/cache/cache.h"
+#include "server/cache/dump.h"
 #include "server/conf/options.h"
+#include "server/master/budget.h"
 #include "server/master/master_priv.h"
-
-/* --- what -t looks at ----------------------------------------------------------------
- */
+#include "server/master/notify.h"
+#include "server/master/oom.h"
+#include "server/tls/tickets.h"
+#include "server/tls/tls.h"
 
 static bool is_off(const char *text)
 {
     return strcmp(text, "off") == 0;
 }
 
-static int complain(const struct options *o, struct option_error *ret_error,
-                    const char *name, const char *value, const char *why)
+static void free_tls(void *tls)
 {
-    snprintf(ret_error->text, sizeof ret_error->text, "%s = '%s' (%s): %s", name, value,
-             options_where(o, name), why);
-    return -EINVAL;
+    tls_free(tls);
 }
 
-/* 0, or why nothing below the root could be opened. */
-static int try_root(const char *root)
+/* What the workers inherit with their options. */
+int make_tls(struct master *m, struct options *o, struct option_error *ret_error)
 {
-    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC), below, rc = 0;
+    struct tls *tls;
+    int rc = tls_new(o, &tls, ret_error);
 
-    if (fd < 0)
-        return -errno;
-    below = openat(fd, ".", O_PATH | O_CLOEXEC); /* searches it, as each request does */
-    if (below < 0)
-        rc = -errno;
-    else
-        close(below);
-    close(fd);
-    return rc;
-}
-
-static bool is_file_name(const char *text)
-{
-    return strchr(text, '/') == NULL && strcmp(text, ".") != 0 &&
-           strcmp(text, "..") != 0 && strlen(text) <= NAME_MAX;
-}
-
-static int check_identity(const struct options *o, struct option_error *ret_error)
-{
-    struct identity identity;
-    const char *name = NULL;
-    int rc = identity_find(o, &identity, &name);
-
-    if (rc == 0)
-        return 0;
-    return complain(o, ret_error, name, name[0] == 'u' ? o->user : o->group,
-                    rc == -EPERM ? "only root can start workers as somebody else"
-                                 : "there is no such name");
-}
-
-int master_check(const struct options *o, struct option_error *ret_error)
-{
-    struct address address;
-    const char *why;
-    int rc;
-
-    if (address_parse(o->listen, &address, &why) < 0)
-        return complain(o, ret_error, "listen", o->listen, why);
-    if (!is_off(o->admin) && address_parse(o->admin, &address, &why) < 0)
-        return complain(o, ret_error, "admin", o->admin, why);
-    rc = check_identity(o, ret_error);
-    if (rc < 0 || o->origin != ORIGIN_FILE)
+    if (rc < 0 || tls == NULL)
         return rc;
-    if (!is_file_name(o->index))
-        return complain(o, ret_error, "index", o->index,
-                        "it is not the name of a file; allowed: a name without '/'");
-    rc = try_root(o->root);
-    return rc < 0 ? complain(o, ret_error, "root", o->root, log_errno_text(rc)) : 0;
+    tls_use_keys(tls, m->tls_keys);
+    o->made = tls;
+    o->free_made = free_tls;
+    return 0;
 }
+
+/* --- the access log
+ * -------------------------------------------------------------------
+ */
 
 /* Standard output through a description of our own, if it is a pipe or a terminal: the
  * flag below would be seen by everybody who shares the one that we were given. */
@@ -102,15 +66,12 @@ static int open_stdout(void)
     return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* A pipe must not block: a worker that may not open it again has this description. */
+/* A pipe must not block: neither who opens it while nobody reads (ENXIO), nor a worker
+ * that may not open it again and has this description. */
 static int open_log_file(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    struct stat st;
-
-    if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-        fd_set_nonblock(fd);
-    return fd;
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+                0640);
 }
 
 int open_access_log(const char *path, int *ret_fd)
@@ -160,13 +121,15 @@ static int exit_code_of(int err)
     }
 }
 
-static int listen_at(const char *text, int backlog, bool blocking, struct address *at,
-                     int *ret_fd)
+static int listen_at(struct master *m, const char *text, int backlog, bool blocking,
+                     struct address *at, int *ret_fd)
 {
     const char *why = "";
     int rc = address_parse(text, at, &why);
 
     if (rc == 0)
+        *ret_fd = inherited_listener(&m->inherited, at, blocking);
+    if (rc == 0 && *ret_fd < 0)
         rc = sockets_listen(at, backlog, blocking, ret_fd);
     if (rc < 0)
         log_fatal("could not listen on %s: %s", text, log_errno_text(rc));
@@ -175,28 +138,45 @@ static int listen_at(const char *text, int backlog, bool blocking, struct addres
 
 static int open_sockets(struct master *m, const struct options *o)
 {
-    int rc = listen_at(o->listen, (int)o->backlog, true, &m->listen_at, &m->listener);
+    int rc =
+        listen_at(m, o->listen, (int)o->backlog, true, &m->listen_at, &m->listeners[0]);
+
+    m->spawn.listener_count = m->spawn.tls_from = rc == 0;
+    if (rc == 0 && !is_off(o->tls_listen)) {
+        rc = listen_at(m, o->tls_listen, (int)o->backlog, true, &m->tls_at,
+                       &m->listeners[1]);
+        m->spawn.listener_count += rc == 0;
+    }
 
     if (rc == 0 && !is_off(o->admin))
-        rc = listen_at(o->admin, 64, false, &m->admin_at, &m->admin_listener);
+        rc = listen_at(m, o->admin, 64, false, &m->admin_at, &m->admin_listener);
+    if (rc == 0 && !is_off(o->agent))
+        rc = listen_at(m, o->agent, 64, false, &m->agent_at, &m->agent_listener);
     return rc < 0 ? exit_code_of(rc) : 0;
+}
+
+/* The lock goes over with the descriptor. Another path than before has its own. */
+static int lock_pid_file(struct master *m, const char *path)
+{
+    int rc = -ESTALE;
+
+    if (m->inherited.pid_file >= 0)
+        rc = pid_file_adopt(&m->pid_file, path, m->inherited.pid_file);
+    if (rc == 0)
+        m->inherited.pid_file = -1;
+    return rc == -ESTALE ? pid_file_lock(&m->pid_file, path) : rc;
 }
 
 static int open_files(struct master *m, const struct options *o)
 {
-    int rc = pid_file_lock(&m->pid_file, o->pid_file);
+    int rc = lock_pid_file(m, o->pid_file);
 
     if (rc == -EWOULDBLOCK)
         log_fatal("could not lock the pid file '%s': another cowshed holds it",
                   o->pid_file);
-    else if (rc == -ENXIO)
-        log_fatal("could not use '%s' as pid file: it is no regular file", o->pid_file);
-    else if (rc == -EEXIST)
-        log_fatal("could not use '%s' as pid file: it holds something else than a pid",
-                  o->pid_file);
     else if (rc < 0)
-        log_fatal("could not open the pid file '%s': %s", o->pid_file,
-                  log_errno_text(rc));
+        log_fatal("could not use '%s' as pid file: %s", o->pid_file,
+                  pid_file_words(rc));
     if (rc < 0)
         return exit_code_of(rc);
     rc = open_access_log(o->access_log, &m->spawn.access_log_fd);
@@ -206,6 +186,25 @@ static int open_files(struct master *m, const struct options *o)
         return exit_code_of(rc);
     }
     return 0;
+}
+
+/* True: it begins with what the master before had. */
+static bool take_dump(struct master *m, const struct options *o)
+{
+    uint64_t start_ns = clock_ns();
+    struct cache_dump dump;
+    char size[NUM_TEXT_MAX];
+    int rc;
+
+    if (m->heap.cache == NULL || m->inherited.dump < 0)
+        return false;
+    rc = cache_load(m->heap.cache, m->inherited.dump, (size_t)o->cache_object_max,
+                    &dump);
+    if (rc < 0)
+        log_warn_errno(rc, "could not read all of the cache that was handed over");
+    log_info("took over %" PRIu64 " entries, %s, in %.0f ms", dump.entries,
+             num_human_size(size, dump.bytes), (double)(clock_ns() - start_ns) / 1e6);
+    return dump.entries > 0;
 }
 
 static int open_memory(struct master *m, const struct options *o)
@@ -231,11 +230,24 @@ static int open_memory(struct master *m, const struct options *o)
         log_fatal("could not make the publish buffer: out of memory");
         return EXIT_OS;
     }
-    stored = heap_preload(&m->heap, o);
+    stored = take_dump(m, o) ? 0 : heap_preload(&m->heap, o);
     if (stored > 0)
         log_info("preloaded %llu objects in %.0f ms", (unsigned long long)stored,
                  (double)(clock_ns() - start_ns) / 1e6);
     return 0;
+}
+
+/* Ending workers gives no memory of a cache back: the kernel would end them for ever.
+ */
+static void compare_memory(const struct options *o)
+{
+    uint64_t most = budget_of_master(o), room = budget_room();
+    char most_text[NUM_TEXT_MAX], room_text[NUM_TEXT_MAX];
+
+    if (most > room)
+        log_warn("the cache and its tables may come to %s, and there are %s of memory: "
+                 "less cache_bytes, or workers will be killed",
+                 num_human_size(most_text, most), num_human_size(room_text, room));
 }
 
 static void prepare_board(struct master *m, const struct options *o)
@@ -249,6 +261,26 @@ static void prepare_board(struct master *m, const struct options *o)
     heap_tick(&m->heap, 0);
 }
 
+static int open_tls(struct master *m, struct options *o)
+{
+    struct option_error error;
+    int rc;
+
+    if (is_off(o->tls_listen))
+        return 0;
+    m->tls_keys = tls_keys_new();
+    if (m->tls_keys == NULL) {
+        log_fatal("could not make the keys of session tickets: %s",
+                  log_errno_text(errno));
+        return EXIT_OS;
+    }
+    m->keys_made_ns = clock_ns();
+    rc = make_tls(m, o, &error);
+    if (rc < 0)
+        log_fatal("%s", error.text);
+    return rc < 0 ? exit_code_of(rc) : 0;
+}
+
 int start_master(struct master *m, const struct master_config *config)
 {
     const struct options *o = config->options;
@@ -258,15 +290,22 @@ int start_master(struct master *m, const struct master_config *config)
 
     *m = (struct master){ .magic = MASTER_MAGIC,
                           .config = config,
-                          .listener = -1,
+                          .listeners = { -1, -1 },
                           .admin_listener = -1,
+                          .agent_listener = -1,
                           .pid_file = { .fd = -1 },
-                          .admin = { .channel = { .fd = -1 } } };
-    m->spawn = (struct spawn){ .roles = config->roles,
-                               .options = o,
-                               .admin_listener = -1,
-                               .access_log_fd = -1,
-                               .fork = fork };
+                          .admin = { .channel = { .fd = -1 } },
+                          .inherited = { .older = -1, .pid_file = -1, .dump = -1 },
+                          .upgrade = { .fd = -1 },
+                          .older = { .fd = -1 } };
+    m->spawn =
+        (struct spawn){ .roles = config->roles,
+                        .options = o,
+                        .admin_listener = -1,
+                        .agent_listener = -1,
+                        .access_log_fd = -1,
+                        .oom_score = oom_score(budget_of_master(o), budget_room()),
+                        .fork = fork };
     if (master_check(o, &error) < 0) {
         log_fatal("%s", error.text);
         return EXIT_CONFIG;
@@ -274,19 +313,29 @@ int start_master(struct master *m, const struct master_config *config)
     rc = identity_find(o, &m->spawn.identity, &name); /* checked above */
     CHECK(rc == 0);
     confine_probe(o, &m->spawn.identity);
+    compare_memory(o);
     raise_limits();
-    rc = open_files(m, o);
+    notify_open();
+    if (inherited_take_all(&m->inherited) < 0)
+        return EXIT_CONFIG;
+    rc = open_tls(m, config->options);
+    if (rc == 0)
+        rc = open_files(m, o);
     if (rc == 0)
         rc = open_sockets(m, o);
     if (rc == 0)
         rc = open_memory(m, o);
     if (rc != 0)
         return rc;
+    m->older.fd = m->inherited.older; /* inherited_close() leaves it alone */
+    m->inherited.older = -1;
+    inherited_close(&m->inherited);
     m->spawn.region = m->region;
+    m->spawn.listeners_shared = m->inherited.of_manager || older_lives(m);
     m->spawn.heap = &m->heap;
-    m->spawn.listeners = &m->listener;
-    m->spawn.listener_count = 1;
+    m->spawn.listeners = m->listeners;
     m->spawn.admin_listener = m->admin_listener;
+    m->spawn.agent_listener = m->agent_listener;
     supervisor_init(&m->supervisor, &master_ops, m, m->region, o, (unsigned)o->slots);
     prepare_board(m, o);
     return 0;
@@ -296,13 +345,19 @@ void end_master(struct master *m)
 {
     const struct options *before = m->supervisor.options_before;
 
+    inherited_close(&m->inherited);
+    fd_close(&m->older.fd);
+    notify_close();
     pid_file_remove(&m->pid_file);
     publish_close(&m->publish);
     heap_close(&m->heap);
     region_free(m->region);
     fd_close(&m->spawn.access_log_fd);
-    fd_close(&m->listener);
+    for (unsigned i = 0; i < m->spawn.listener_count; i++)
+        fd_close(&m->listeners[i]);
+    tls_keys_free(m->tls_keys);
     fd_close(&m->admin_listener);
+    fd_close(&m->agent_listener);
     if (before != NULL && before != m->supervisor.options)
         options_free((struct options *)(uintptr_t)before);
     options_free((struct options *)(uintptr_t)m->supervisor.options_wait);

@@ -4,6 +4,7 @@
  */
 #include "server/master/supervisor.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,16 @@
 #include "server/base/num.h"
 #include "server/conf/options.h"
 #include "server/master/obituary.h"
+#include "server/shared/fair.h"
 
 /* A process whose channel ended has this long to end by itself. */
 #define EXIT_GRACE_NS (5 * CLOCK_NS_PER_S)
 #define QUIT_GRACE_NS CLOCK_NS_PER_S
+/* A thread whose channel ended unasked: if its process dies too, it has been reaped
+ * then. */
+#define THREAD_GRACE_NS (100 * CLOCK_NS_PER_MS)
+/* So long it may take to write down where it was. */
+#define ABORT_GRACE_NS (2 * CLOCK_NS_PER_S)
 
 void supervisor_init(struct supervisor *s, const struct supervisor_ops *ops, void *arg,
                      struct region *region, const struct options *options,
@@ -119,12 +126,31 @@ static void leave_seat(struct supervisor *s, struct instance *inst)
     if (inst->child->main == inst)
         inst->child->main = NULL;
     atomic_store_explicit(&board->state, SEAT_GONE, memory_order_relaxed);
+    fair_wake(s->region); /* nobody waits any longer for it to take its share */
     inst->magic = 0;
     inst->state = SEAT_FREE;
     inst->child = NULL;
     inst->channel.fd = -1;
     inst->is_thread = inst->recycle = inst->expected = false;
+    inst->told_last = inst->hangs = false;
     inst->deadline_ns = 0;
+}
+
+/* The child had our image at our addresses. */
+static void tell_where(const struct instance *inst, const struct crash *crash)
+{
+    uint32_t frames =
+        crash->frames < CRASH_FRAMES_MAX ? crash->frames : CRASH_FRAMES_MAX;
+    char name[CRASH_FRAME_TEXT_MAX];
+
+    if (crash->signal == 0)
+        return;
+    if (crash->fault != 0)
+        log_warn("slot %u pid %d: no access to 0x%" PRIx64, inst->slot,
+                 (int)inst->child->pid, (uint64_t)crash->fault);
+    for (uint32_t i = 0; i < frames; i++)
+        log_warn("slot %u pid %d #%" PRIu32 " %s", inst->slot, (int)inst->child->pid, i,
+                 crash_name(name, crash->at[i]));
 }
 
 static void bury(struct supervisor *s, struct instance *inst, int status)
@@ -143,6 +169,7 @@ static void bury(struct supervisor *s, struct instance *inst, int status)
                  (int)inst->child->pid, words);
         note_death(s, inst);
     }
+    tell_where(inst, &seat->board.crash);
     leave_seat(s, inst);
 }
 
@@ -166,7 +193,7 @@ bool supervisor_reaped(struct supervisor *s, pid_t pid, int status, uint64_t now
         return false;
     CHECK_MAGIC(child, CHILD_MAGIC);
     s->now_ns = now_ns;
-    if (child->is_host && !child->told_to_quit)
+    if (child->is_host && (child->lost || !child->told_to_quit))
         log_warn("host of generation %u pid %d %s", child->generation, (int)pid,
                  obituary_status(words, status));
     for (unsigned i = 0; i < SEATS_MAX; i++) {
@@ -183,26 +210,29 @@ bool supervisor_reaped(struct supervisor *s, pid_t pid, int status, uint64_t now
 void supervisor_channel_ended(struct supervisor *s, struct instance *inst,
                               uint64_t now_ns)
 {
+    CHECK_MAGIC(inst, INSTANCE_MAGIC);
+    s->now_ns = now_ns;
+    if (inst->is_thread && inst->expected) {
+        log_info("slot %u generation %u, a thread of %d, has ended", inst->slot,
+                 inst->generation, (int)inst->child->pid);
+        leave_seat(s, inst);
+    } else { /* the rest follows when it is reaped, or its process is not */
+        inst->deadline_ns =
+            now_ns + (inst->is_thread ? THREAD_GRACE_NS : EXIT_GRACE_NS);
+    }
+}
+
+void supervisor_thread_ended(struct supervisor *s, struct instance *inst)
+{
     const struct seat *seat = &s->region->seats[inst->seat];
     char words[OBITUARY_MAX];
 
-    CHECK_MAGIC(inst, INSTANCE_MAGIC);
-    s->now_ns = now_ns;
-    if (inst->is_thread) { /* its thread has ended */
-        if (inst->expected) {
-            log_info("slot %u generation %u, a thread of %d, has ended", inst->slot,
-                     inst->generation, (int)inst->child->pid);
-        } else {
-            obituary_write(words, "ended unasked", now_ns - inst->started_ns,
-                           seat->counters[COUNTER_requests], &seat->board);
-            log_warn("slot %u generation %u, a thread of %d, %s", inst->slot,
-                     inst->generation, (int)inst->child->pid, words);
-            note_death(s, inst);
-        }
-        leave_seat(s, inst);
-    } else { /* the rest follows when it is reaped */
-        inst->deadline_ns = now_ns + EXIT_GRACE_NS;
-    }
+    obituary_write(words, "ended unasked", s->now_ns - inst->started_ns,
+                   seat->counters[COUNTER_requests], &seat->board);
+    log_warn("slot %u generation %u, a thread of %d, %s", inst->slot, inst->generation,
+             (int)inst->child->pid, words);
+    note_death(s, inst);
+    leave_seat(s, inst);
 }
 
 void supervisor_host_ended(struct supervisor *s, struct child *child, uint64_t now_ns)
@@ -210,7 +240,7 @@ void supervisor_host_ended(struct supervisor *s, struct child *child, uint64_t n
     (void)now_ns;
     CHECK_MAGIC(child, CHILD_MAGIC);
     if (!child->told_to_quit) { /* it cannot be asked for threads any more */
-        child->told_to_quit = true;
+        child->told_to_quit = child->lost = true;
         s->ops->kill(s->arg, child->pid, SIGKILL);
     }
 }
@@ -227,6 +257,26 @@ void supervisor_holds_back(struct supervisor *s, unsigned seat, uint64_t for_ns)
              inst->slot, inst->generation, (int)inst->child->pid,
              num_human_time(time, for_ns));
     s->ops->kill(s->arg, inst->child->pid, SIGKILL);
+}
+
+bool supervisor_hangs(struct supervisor *s, unsigned seat, uint64_t for_ns,
+                      uint64_t now_ns)
+{
+    struct instance *inst = supervisor_instance(s, seat);
+    const struct scoreboard *board = &s->region->seats[seat].board;
+    char time[NUM_TEXT_MAX];
+
+    if (inst->state != SEAT_READY || inst->hangs)
+        return false;
+    log_warn("slot %u generation %u pid %d has not turned its loop for %s: it is "
+             "killed",
+             inst->slot, inst->generation, (int)inst->child->pid,
+             num_human_time(time, for_ns));
+    inst->hangs = true;
+    inst->deadline_ns = now_ns + ABORT_GRACE_NS;
+    s->region->master.hangs++;
+    s->ops->abort(s->arg, inst->child->pid, board->tid);
+    return true;
 }
 
 /* --- wishes --------------------------------------------------------------------------
@@ -248,13 +298,31 @@ void supervisor_set_slots(struct supervisor *s, unsigned wanted)
     s->region->master.slots_wanted = s->slots_wanted;
 }
 
-void supervisor_drain(struct supervisor *s, uint64_t now_ns)
+void supervisor_notice(struct supervisor *s)
 {
-    if (s->phase != PHASE_RUN)
+    if (s->phase < PHASE_NOTICE)
+        s->phase = PHASE_NOTICE;
+}
+
+void supervisor_last(struct supervisor *s, uint64_t now_ns)
+{
+    if (s->phase >= PHASE_LAST)
         return;
-    s->phase = PHASE_DRAIN;
+    s->phase = PHASE_LAST;
     s->drain_until_ns =
         now_ns + (uint64_t)s->options->drain_timeout_ms * CLOCK_NS_PER_MS;
+}
+
+void supervisor_drain(struct supervisor *s, uint64_t now_ns)
+{
+    supervisor_last(s, now_ns); /* the deadline */
+    if (s->phase < PHASE_DRAIN)
+        s->phase = PHASE_DRAIN;
+}
+
+bool supervisor_serves(const struct supervisor *s)
+{
+    return s->phase < PHASE_DRAIN;
 }
 
 void supervisor_quit(struct supervisor *s, uint64_t now_ns)
@@ -320,6 +388,22 @@ bool supervisor_has_one_generation(const struct supervisor *s)
             return false;
     }
     return true;
+}
+
+/* Told to finish, and not as far yet that it accepts no more: by its own word, which
+ * may be a moment old and is believed for a moment only. */
+bool supervisor_has_old_doors(const struct supervisor *s)
+{
+    for (unsigned i = 0; i < SLOTS_MAX; i++)
+        for (unsigned k = 0; k < SEATS_PER_SLOT; k++) {
+            const struct instance *inst = &s->slots[i].at[k];
+            const struct scoreboard *board = &s->region->seats[inst->seat].board;
+
+            if (inst->state == SEAT_DRAINING && inst->generation != s->generation &&
+                (board->state != SEAT_DRAINING || board->load != FAIR_TAKES_NONE))
+                return true;
+        }
+    return false;
 }
 
 bool supervisor_is_settled(const struct supervisor *s)

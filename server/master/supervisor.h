@@ -31,32 +31,20 @@
 #include "server/base/list.h"
 #include "server/base/log_limit.h"
 #include "server/master/instance.h"
+#include "server/master/supervisor_ops.h"
 #include "server/master/throttle.h"
 #include "server/shared/region.h"
 
 struct message;
 struct options;
 
-enum supervisor_phase { PHASE_RUN, PHASE_DRAIN, PHASE_QUIT };
-
-/* What the owner does. */
-struct supervisor_ops {
-    /* Fork a worker for the instance: channel and *ret_pid. 0 or a negative errno. */
-    int (*fork_worker)(void *arg, struct instance *, pid_t *ret_pid);
-    /* Fork a host: child->channel and child->pid. */
-    int (*fork_host)(void *arg, struct child *);
-    /* Ask a child to run the instance as a thread: instance->channel. */
-    int (*start_thread)(void *arg, struct instance *, struct child *);
-    void (*kill)(void *arg, pid_t, int signo);
-    uint64_t (*available)(void *arg); /* bytes of memory */
-    /* What the system allows, for a fork that failed with err: "" or " (...)". */
-    const char *(*limits)(void *arg, int err);
-    /* Its end is certain: take what it left in the ring, clear the seat, close the
-     * channel. */
-    void (*gone)(void *arg, struct instance *);
-    void (*host_gone)(void *arg, struct child *);
-    /* These options are not used by any decision any more: the owner may free them. */
-    void (*release)(void *arg, const struct options *);
+/* In this order, some left out; never back. */
+enum supervisor_phase {
+    PHASE_RUN,
+    PHASE_NOTICE, /* as before, for clients: who asks is told that the server leaves */
+    PHASE_LAST,   /* nobody new comes; who waits is accepted, and answered last */
+    PHASE_DRAIN,  /* nobody is accepted; those that run finish */
+    PHASE_QUIT,   /* all end now */
 };
 
 struct supervisor {
@@ -93,15 +81,25 @@ void supervisor_init(struct supervisor *, const struct supervisor_ops *, void *a
  * something happens. */
 uint64_t supervisor_settle(struct supervisor *, uint64_t now_ns);
 
+/* What a new worker is told before it exists, so that it has heard of it when it
+ * accepts for the first time: for the ops that begin one, once its channel is open. */
+void supervisor_greet(struct instance *);
+
 /* READY, RECYCLE, DRAINED; other kinds are not for the supervisor. */
 void supervisor_heard(struct supervisor *, struct instance *, const struct message *,
                       uint64_t now_ns);
 /* End of file or a broken message: it will end, or be killed. */
 void supervisor_channel_ended(struct supervisor *, struct instance *, uint64_t now_ns);
+/* What follows for a thread when its process lives on; by settle.c. */
+void supervisor_thread_ended(struct supervisor *, struct instance *);
 void supervisor_host_ended(struct supervisor *, struct child *, uint64_t now_ns);
 /* It is inside a lookup and does not come out, so nothing that died since can be freed:
  * killed, with the process that it is a thread of. */
 void supervisor_holds_back(struct supervisor *, unsigned seat, uint64_t for_ns);
+/* Its loop does not turn: it is told to abort, so that it leaves word of where it is,
+ * and killed if it cannot. False: it was told before, or is not in service. */
+bool supervisor_hangs(struct supervisor *, unsigned seat, uint64_t for_ns,
+                      uint64_t now_ns);
 /* After waitpid(). False when the pid is not one of ours. */
 bool supervisor_reaped(struct supervisor *, pid_t, int status, uint64_t now_ns);
 
@@ -110,14 +108,20 @@ bool supervisor_reaped(struct supervisor *, pid_t, int status, uint64_t now_ns);
  * one. */
 void supervisor_refork(struct supervisor *, const struct options *);
 void supervisor_set_slots(struct supervisor *, unsigned wanted);
-/* Finish what is going on within the time; end now. */
+/* The phases of leaving. Slots are kept in service to the end of PHASE_LAST. What goes
+ * on from PHASE_LAST on has drain_timeout in all. */
+void supervisor_notice(struct supervisor *);
+void supervisor_last(struct supervisor *, uint64_t now_ns);
 void supervisor_drain(struct supervisor *, uint64_t now_ns);
 void supervisor_quit(struct supervisor *, uint64_t now_ns);
+bool supervisor_serves(const struct supervisor *); /* slots are to have workers */
 
 bool supervisor_is_empty(const struct supervisor *); /* no child is left */
 /* All wanted slots have a READY worker of the target generation, none of an older one
  * is left in service. */
 bool supervisor_is_settled(const struct supervisor *);
+/* Workers of another generation may still accept: what they were told to end. */
+bool supervisor_has_old_doors(const struct supervisor *);
 /* No instance of another generation is left, not even one that drains. */
 bool supervisor_has_one_generation(const struct supervisor *);
 unsigned supervisor_ready(const struct supervisor *);    /* slots with a READY worker */

@@ -13,6 +13,7 @@ static struct {
     char *at;
     size_t size;
     char **arguments; /* the copy; kept to the end, when main() has left its frame */
+    char **variables; /* all that were copied; unsetenv() takes them out of environ */
 } room;
 
 static char **copy_strings(char **from, int n)
@@ -51,6 +52,9 @@ char **title_init(int argc, char **argv)
     room.size = run_length(argv, argc, argv[0], argv[0]);
     room.size = run_length(environ, count, argv[0], argv[0] + room.size);
     environ = environment;
+    room.variables = calloc((size_t)count + 1, sizeof *room.variables);
+    if (room.variables != NULL)
+        memcpy(room.variables, environment, (size_t)count * sizeof *environment);
     return arguments;
 }
 

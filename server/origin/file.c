@@ -19,6 +19,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/fd.h"
+#include "server/base/hash.h"
 #include "server/http/mime.h"
 #include "server/origin/impl.h"
 
@@ -28,6 +29,9 @@ enum {
     READ_TRIES = 4,
 };
 #define TICK_NS (20 * CLOCK_NS_PER_MS) /* longer than a tick of any kernel */
+/* Of file systems that write down whole seconds (ext3, small inodes of ext4), or even
+ * ones (FAT). */
+#define COARSE_TICK_NS (2 * CLOCK_NS_PER_S + TICK_NS)
 
 struct file_origin {
     struct origin origin;
@@ -116,19 +120,43 @@ static void error_result(struct origin_result *r, int rc)
     }
 }
 
+static int64_t ns_of(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * (int64_t)CLOCK_NS_PER_S + t->tv_nsec;
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x ^= x >> 31;
+    x *= UINT64_C(0x9e3779b97f4a7c15);
+    return x ^ x >> 29;
+}
+
+/* The ctime is in it because nobody can set it back, as rsync and cp -p do with the
+ * mtime, and because a change of the mode is told by it alone. */
 static struct origin_stamp stamp_of(const struct stat *st)
 {
     return (struct origin_stamp){
-        .ino = st->st_ino,
+        .file_id =
+            mix(mix(mix(st->st_dev) + st->st_ino) + (uint64_t)ns_of(&st->st_ctim)),
         .size = (uint64_t)st->st_size,
-        .mtime_ns =
-            (int64_t)st->st_mtim.tv_sec * (int64_t)CLOCK_NS_PER_S + st->st_mtim.tv_nsec,
+        .mtime_ns = ns_of(&st->st_mtim),
     };
+}
+
+/* It was written so long ago that a next write could not have the same stamp. */
+static bool is_of_the_past(const struct stat *st, int64_t now_ns)
+{
+    bool coarse = st->st_ctim.tv_nsec == 0;
+    int64_t written_ns = ns_of(coarse ? &st->st_ctim : &st->st_mtim);
+    int64_t age_ns = now_ns - written_ns;
+
+    return age_ns < 0 || age_ns > (int64_t)(coarse ? COARSE_TICK_NS : TICK_NS);
 }
 
 static bool stamp_eq(const struct origin_stamp *a, const struct origin_stamp *b)
 {
-    return a->ino == b->ino && a->size == b->size && a->mtime_ns == b->mtime_ns;
+    return a->file_id == b->file_id && a->size == b->size && a->mtime_ns == b->mtime_ns;
 }
 
 /* --- results --- */
@@ -185,12 +213,11 @@ static int read_exactly(int fd, unsigned char *to, size_t n)
 }
 
 /* The whole file between two equal stamps; `stamp` is the first one, and then the one
- * that held. 0, -ESTALE (the file grew too large, or does not hold still) or another
- * errno. */
-static int read_whole(int fd, size_t max, struct origin_stamp *stamp,
+ * that held, of *st. 0, -ESTALE (the file grew too large, or does not hold still) or
+ * another errno. */
+static int read_whole(int fd, size_t max, struct origin_stamp *stamp, struct stat *st,
                       unsigned char **ret_body)
 {
-    struct stat st;
     int rc = -ESTALE;
 
     for (int i = 0; i < READ_TRIES && stamp->size <= max; i++) {
@@ -200,12 +227,12 @@ static int read_whole(int fd, size_t max, struct origin_stamp *stamp,
             return -ENOMEM;
         }
         rc = read_exactly(fd, body, n);
-        if ((rc == 0 || rc == -ESTALE) && fstat(fd, &st) != 0) {
+        if ((rc == 0 || rc == -ESTALE) && fstat(fd, st) != 0) {
             rc = -errno;
         }
         struct origin_stamp after = *stamp;
         if (rc == 0 || rc == -ESTALE) {
-            after = stamp_of(&st);
+            after = stamp_of(st);
         }
         if (rc == 0 && stamp_eq(stamp, &after)) {
             *ret_body = body;
@@ -238,7 +265,7 @@ static int format_head(struct origin_result *r, struct span name, int64_t now_ns
 }
 
 /* Takes the descriptor. */
-static void regular_result(const struct file_origin *o, int fd, const struct stat *st,
+static void regular_result(const struct file_origin *o, int fd, struct stat *st,
                            struct span name, struct origin_result *r)
 {
     int64_t now_ns = (int64_t)clock_wall_ns();
@@ -246,10 +273,9 @@ static void regular_result(const struct file_origin *o, int fd, const struct sta
     *r = (struct origin_result){ .fd = fd, .is_file = true, .stamp = stamp_of(st) };
     int rc = 0;
     if (r->stamp.size <= o->object_max && !o->spare) {
-        rc = read_whole(fd, o->object_max, &r->stamp, &r->body);
+        rc = read_whole(fd, o->object_max, &r->stamp, st, &r->body);
         if (rc == 0) {
-            int64_t age_ns = now_ns - r->stamp.mtime_ns;
-            r->cacheable = age_ns < 0 || age_ns > (int64_t)TICK_NS;
+            r->cacheable = is_of_the_past(st, now_ns);
             fd_close(&r->fd);
         }
     }
@@ -305,7 +331,7 @@ static enum origin_progress file_fetch(struct origin *origin, struct event_base 
     return ORIGIN_DONE;
 }
 
-/* Looks only, so a link that leaves the root tells nothing but "changed". */
+/* As an open would find it: beneath the root. */
 static bool file_unchanged(struct origin *origin, struct span path,
                            const struct origin_stamp *stamp)
 {
@@ -313,8 +339,16 @@ static bool file_unchanged(struct origin *origin, struct span path,
     struct name name;
     struct stat st;
 
-    if (!make_name(o, path, &name) || fstatat(o->root, name.text, &st, 0) != 0 ||
-        !S_ISREG(st.st_mode)) {
+    if (!make_name(o, path, &name)) {
+        return false;
+    }
+    int fd = open_beneath(o->root, name.text, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    bool seen = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    fd_close(&fd);
+    if (!seen) {
         return false;
     }
     struct origin_stamp now = stamp_of(&st);
@@ -361,6 +395,19 @@ static int try_openat2(int root, const char **ret_why)
         ret_why);
 }
 
+/* By the folder itself: its name may be a link, and lead elsewhere by now. */
+static uint32_t source_of(const struct file_origin *o)
+{
+    uint64_t what[3] = { hash_sip13(&(struct hash_key){ 0 }, o->index.p, o->index.n) };
+    struct stat st;
+
+    if (fstat(o->root, &st) == 0) {
+        what[1] = st.st_dev;
+        what[2] = st.st_ino;
+    }
+    return origin_source_of("file", what, sizeof what);
+}
+
 int origin_file_new(const struct origin_file_config *config, struct origin **ret_origin,
                     const char **ret_why)
 {
@@ -391,6 +438,7 @@ int origin_file_new(const struct origin_file_config *config, struct origin **ret
     if (rc != 0) {
         goto fail;
     }
+    o->origin.source = source_of(o);
     *ret_origin = &o->origin;
     return 0;
 fail:

@@ -4,10 +4,12 @@
  * Nothing outside of the folder can be reached: every open goes through openat2() with
  * RESOLVE_BENEATH. Symbolic links that stay inside are followed. Regular files only.
  *
- *   file        200; at most object_max bytes: read into memory, else an open
- * descriptor folder/     its index file folder      301 to folder/ EACCES 403; ENOENT,
- * ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG, other kinds 404; EMFILE, ENFILE, ENOMEM 503;
- *   anything else 500
+ *   file     200; at most object_max bytes: read into memory, else an open descriptor
+ *   folder/  its index file
+ *   folder   301 to folder/
+ *
+ * EACCES is 403; ENOENT, ENOTDIR, ELOOP, EXDEV, ENAMETOOLONG and other kinds are 404;
+ * EMFILE, ENFILE, ENOMEM 503; anything else 500.
  */
 #ifndef COWSHED_ORIGIN_FILE_H
 #define COWSHED_ORIGIN_FILE_H

@@ -9,6 +9,7 @@
 /* The first member of each origin. */
 struct origin {
     const struct origin_ops *ops;
+    uint32_t source;
 };
 
 /* The first member of each pending fetch. */
@@ -26,6 +27,8 @@ struct origin_ops {
     void (*spare)(struct origin *, bool); /* NULL: it cannot */
 };
 
+/* Of a kind of origin, and what makes its contents. */
+uint32_t origin_source_of(const char *kind, const void *what, size_t n);
 /* An empty result with an error status. */
 void origin_result_error(struct origin_result *, unsigned status, const char *why);
 /* Writes the head from `meta` and sets status, length and the spans of an empty result.

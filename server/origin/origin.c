@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/base/check.h"
 #include "server/base/fd.h"
+#include "server/base/hash.h"
 #include "server/origin/impl.h"
 
 enum { HEAD_FIXED = 512 }; /* all of a head but the spans of its meta */
@@ -82,6 +84,20 @@ bool origin_spare(struct origin *origin, bool spare)
         return true;
     }
     return !spare;
+}
+
+uint32_t origin_source_of(const char *kind, const void *what, size_t n)
+{
+    static const struct hash_key key = { 0 }; /* the same in each process */
+    uint64_t of_kind = hash_sip13(&key, kind, strlen(kind));
+    uint64_t hash = of_kind ^ hash_sip13(&key, what, n);
+
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+uint32_t origin_source(const struct origin *origin)
+{
+    return origin->source;
 }
 
 void origin_free(struct origin *origin)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* origin.h - where a miss is fetched, whatever the origin is.
  *
- *   1 made     origin_*_new()    one per slot, by its thread; owns what the origin
- * needs 2 fetch    origin_fetch()    done at once, or pending until its callback 3 gone
- * origin_free()     after every pending fetch has ended or was cancelled
+ *   1 made   origin_*_new()  one per slot, by its thread; owns what the origin needs
+ *   2 fetch  origin_fetch()  done at once, or pending until its callback
+ *   3 gone   origin_free()   after every pending fetch has ended or was cancelled
  *
  * An origin does not know who asks: one fetch per key with others waiting is the
  * caller's business. A result is a value that moves: whoever has it calls
@@ -24,7 +24,7 @@ struct origin_fetch;
 
 /* What a file looked like; compared with the disk later. */
 struct origin_stamp {
-    uint64_t ino;
+    uint64_t file_id; /* device, inode and ctime, mixed: chmod and a write change it */
     uint64_t size;
     int64_t mtime_ns; /* since the epoch */
 };
@@ -68,14 +68,18 @@ enum origin_progress origin_fetch(struct origin *, struct event_base *,
 /* `done` will not be called; takes NULL. */
 void origin_cancel(struct origin_fetch *);
 
-/* For a cached result with is_file: does the disk still hold the same? One system call
- * or two, no reading. False when it changed, went away or cannot be looked at. True for
- * origins without files. */
+/* For a cached result with is_file: does the disk still hold the same? Three
+ * system calls, no reading. False when it changed, went away or cannot be looked at.
+ * True for origins without files. */
 bool origin_unchanged(struct origin *, struct span path, const struct origin_stamp *);
 
 /* From here on a body should not cost memory, or may again. False: this origin has no
  * other place for it. */
 bool origin_spare(struct origin *, bool spare);
+
+/* Differs from that of an origin with other contents, as far as can be told from how it
+ * was made: another folder, another index, another seed. */
+uint32_t origin_source(const struct origin *);
 
 void origin_free(struct origin *); /* takes NULL */
 

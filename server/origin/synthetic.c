@@ -210,6 +210,16 @@ static void synthetic_free(struct origin *origin)
 static const struct origin_ops synthetic_ops = { synthetic_fetch, synthetic_unchanged,
                                                  synthetic_free, NULL };
 
+uint32_t synthetic_source(const struct synthetic_config *c)
+{
+    struct {
+        uint64_t objects, median, seed;
+        double sigma;
+    } const all = { c->objects, c->median, c->seed, c->sigma };
+
+    return origin_source_of("synthetic", &all, sizeof all);
+}
+
 int origin_synthetic_new(const struct synthetic_config *config,
                          struct origin **ret_origin)
 {
@@ -218,7 +228,8 @@ int origin_synthetic_new(const struct synthetic_config *config,
     if (o == NULL) {
         return -ENOMEM;
     }
-    *o = (struct synthetic_origin){ { &synthetic_ops }, *config };
+    *o = (struct synthetic_origin){ { &synthetic_ops, synthetic_source(config) },
+                                    *config };
     *ret_origin = &o->origin;
     return 0;
 }

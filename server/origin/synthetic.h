@@ -37,6 +37,8 @@ struct synthetic_config {
 /* 0 or -ENOMEM. */
 int origin_synthetic_new(const struct synthetic_config *, struct origin **ret_origin);
 
+/* That of such an origin: origin_source(). */
+uint32_t synthetic_source(const struct synthetic_config *);
 /* Without an origin, for preloading and for clients that check. */
 uint64_t synthetic_size(const struct synthetic_config *, uint64_t index);
 /* Bytes [from, from + n) of the body. */

@@ -24,11 +24,13 @@
     MESSAGE(COLLECTED, "slot", "arg0: number of the order")                          \
     MESSAGE(REOPENED, "slot", "logs are reopened")                                   \
     MESSAGE(HOSTED, "slot", "arg0: slot whose thread runs; arg1: 0 or an errno")     \
-    MESSAGE(DRAIN, "master", "accept no more, finish; arg0: deadline in ms")         \
+    MESSAGE(DRAIN, "master", "finish; arg0: deadline in ms; arg1: enum drain_how")   \
     MESSAGE(QUIT, "master", "end now")                                               \
     MESSAGE(PURGE, "master", "text: key, empty for all; arg0: purge number")         \
     MESSAGE(COLLECT, "master", "collect the slot's own heap; arg0: number")          \
     MESSAGE(REOPEN, "master", "reopen logs")                                         \
+    MESSAGE(SHARED, "master",                                                        \
+            "arg0: 1: others hold the listeners too, so they stay open")             \
     MESSAGE(HOST, "master",                                                          \
             "fd: channel of a slot to run as a thread; arg0: slot, "                 \
             "arg1: seat, arg2: generation")                                          \
@@ -40,6 +42,14 @@ enum message_kind { MESSAGE_NONE, MESSAGES(MESSAGE_CONSTANT) MESSAGE_KINDS };
 #undef MESSAGE_CONSTANT
 
 enum recycle_reason { RECYCLE_REQUESTS = 1, RECYCLE_PRIVATE, RECYCLE_AGE };
+
+/* What a slot that is told to finish does about new connections. A host that is told
+ * DRAIN_CLOSE closes its listeners; its slots are told themselves. */
+enum drain_how {
+    DRAIN_STOP,   /* accepts none: others do */
+    DRAIN_ACCEPT, /* accepts what comes, and ends each connection with its answer */
+    DRAIN_CLOSE,  /* accepts none, and closes the listeners: nobody waits there */
+};
 
 enum { MESSAGE_TEXT_MAX = 8192 };
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/base/errno_text.h"
 #include "server/base/fd.h"
 #include "server/base/num.h"
 
@@ -47,6 +48,24 @@ static int may_be_ours(int fd)
     return 0;
 }
 
+int pid_file_check(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY), rc;
+
+    if (fd < 0)
+        return path[0] == '\0' || errno == ENOENT ? 0 : -errno;
+    rc = may_be_ours(fd);
+    close(fd);
+    return rc;
+}
+
+const char *pid_file_words(int err)
+{
+    return err == -ENXIO    ? "it is no regular file"
+           : err == -EEXIST ? "it holds something else than a pid"
+                            : errno_text(err);
+}
+
 int pid_file_lock(struct pid_file *ret, const char *path)
 {
     int fd = -1, rc;
@@ -74,42 +93,53 @@ int pid_file_lock(struct pid_file *ret, const char *path)
     return 0;
 }
 
+int pid_file_adopt(struct pid_file *ret, const char *path, int fd)
+{
+    *ret = (struct pid_file){ .fd = -1 };
+    if (path[0] == '\0' || !is_the_file(fd, path))
+        return -ESTALE;
+    ret->path = strdup(path);
+    if (ret->path == NULL)
+        return -ENOMEM;
+    ret->fd = fd;
+    ret->of_another = true;
+    return 0;
+}
+
 int pid_file_write(struct pid_file *f, pid_t pid)
 {
     char text[NUM_TEXT_MAX];
-    int n;
+    int n, rc;
 
     if (f->fd < 0)
         return 0;
     n = snprintf(text, sizeof text, "%d\n", (int)pid);
-    if (ftruncate(f->fd, 0) < 0 || lseek(f->fd, 0, SEEK_SET) < 0)
+    if (lseek(f->fd, 0, SEEK_SET) < 0)
         return -errno;
-    return fd_write_all(f->fd, text, (size_t)n);
+    f->of_another = false;
+    rc = fd_write_all(f->fd, text, (size_t)n);
+    if (rc == 0 && ftruncate(f->fd, n) < 0) /* last: it is never empty meanwhile */
+        rc = -errno;
+    return rc;
 }
 
 void pid_file_remove(struct pid_file *f)
 {
-    if (f->fd >= 0 && is_the_file(f->fd, f->path))
+    if (f->fd >= 0 && !f->of_another && is_the_file(f->fd, f->path))
         unlink(f->path);
     fd_close(&f->fd);
     free(f->path);
     f->path = NULL;
 }
 
-int pid_file_read(const char *path, pid_t *ret)
+/* 0 or -EINVAL, or another negative errno. */
+static int read_pid(const char *path, pid_t *ret)
 {
     char text[NUM_TEXT_MAX];
     uint64_t pid;
     size_t n = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc, held;
+    int rc = fd_read_file(path, text, sizeof text, &n);
 
-    if (fd < 0)
-        return -errno;
-    held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-    close(fd);
-    if (!held)
-        return -ESRCH;
-    rc = fd_read_file(path, text, sizeof text, &n);
     if (rc < 0)
         return rc;
     while (n > 0 && text[n - 1] == '\n')
@@ -118,4 +148,24 @@ int pid_file_read(const char *path, pid_t *ret)
         return -EINVAL;
     *ret = (pid_t)pid;
     return 0;
+}
+
+void pid_file_hand_over(struct pid_file *f, pid_t mine)
+{
+    pid_t there;
+
+    if (f->fd >= 0 && (read_pid(f->path, &there) < 0 || there != mine))
+        f->of_another = true;
+    pid_file_remove(f);
+}
+
+int pid_file_read(const char *path, pid_t *ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), held;
+
+    if (fd < 0)
+        return -errno;
+    held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held ? read_pid(path, ret) : -ESRCH;
 }

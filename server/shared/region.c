@@ -93,6 +93,7 @@ void seat_reset(struct seat *seat)
 
     memset(&seat->board, 0, sizeof seat->board);
     ring_open_reader(&ring, &seat->publish_head, seat->publish, PUBLISH_RING_BYTES);
+    atomic_store_explicit(&seat->publish_files_taken, 0, memory_order_relaxed);
     seat_clear_gauges(seat);
 }
 

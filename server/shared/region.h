@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "server/shared/crash.h"
 #include "server/shared/events.h"
 #include "server/shared/ring.h"
 
@@ -44,6 +45,7 @@ struct scoreboard {
     _Atomic(uint64_t) started_ns; /* CLOCK_MONOTONIC */
     _Atomic(uint64_t) ready_ns;
     _Atomic(uint64_t) heartbeat_ns; /* bumped by the loop, at least each 500 ms */
+    _Atomic(uint32_t) load;         /* connections, for fair.h */
     _Atomic(uint64_t) heap_start,
         heap_end; /* what it inherited; the master, before the fork */
     _Atomic(uint32_t) is_thread;
@@ -51,6 +53,7 @@ struct scoreboard {
     char request[SEAT_REQUEST_MAX]; /* request in hand, escaped; torn reads show
                                        nonsense at worst */
     char words[SEAT_WORDS_MAX];     /* last words of CHECK(), read after waitpid() */
+    struct crash crash;             /* where a signal ended it; likewise */
 };
 
 struct seat {
@@ -58,12 +61,13 @@ struct seat {
     _Alignas(64) _Atomic(uint64_t) counters[COUNTERS];
     _Alignas(64) struct event_ring events;
     _Alignas(64) struct ring_head publish_head; /* ring.h: records for the master */
+    _Atomic(uint64_t) publish_files_taken;      /* bytes of its memfds; master */
     struct seat_hist
         *hist; /* request latency: region.c, 2 digits, 1 us .. 60 s, in ns */
     unsigned char *publish; /* PUBLISH_RING_BYTES */
 };
 
-enum { PUBLISH_RING_BYTES = 4 << 20 };
+enum { PUBLISH_RING_BYTES = 4 << 20, PUBLISH_FILES_BYTES = 4 << 20 };
 
 /* What the master says of the whole server. Written by the master alone. */
 struct master_board {
@@ -71,8 +75,8 @@ struct master_board {
     _Atomic(uint32_t) generation, slots_wanted, draining;
     _Atomic(uint64_t) started_ns, forks_failed, forks_throttled, forks_admin;
     _Atomic(uint64_t) forks, fork_last_ns, fork_max_ns, fork_sum_ns; /* of slots */
-    _Atomic(uint64_t) deaths, recycles, reforks, reloads, reloads_failed, purge_seq,
-        published, publish_refused;
+    _Atomic(uint64_t) deaths, hangs, recycles, reforks, reloads, reloads_failed,
+        upgrades_failed, purge_seq, published, publish_refused;
     _Atomic(uint64_t) cache_entries, cache_bytes, cache_limit, cache_evicted;
     _Atomic(uint64_t) heap_start, heap_end, heap_live, heap_limit, gc_cycles,
         gc_pause_ns, gc_pause_max_ns, gc_slices, gc_lag_ns, gc_snapshots,
@@ -90,6 +94,10 @@ struct master_board {
 
 struct region {
     struct master_board master;
+    /* By all slots; futex words, not locks: fair.h. */
+    struct {
+        _Alignas(64) _Atomic(uint32_t) turn, waiting, lowest;
+    } fair;
     struct seat seats[SEATS_MAX];
 };
 

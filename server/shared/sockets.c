@@ -4,10 +4,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "server/base/clock.h"
 #include "server/base/num.h"
 #include "server/base/span.h"
 
@@ -111,4 +115,63 @@ int sockets_listen(struct address *a, int backlog, bool blocking, int *ret_fd)
     }
     *ret_fd = fd;
     return 0;
+}
+
+/* --- the end of a listener -----------------------------------------------------------
+ */
+
+/* A filter of a listener sees segments from their TCP header on, those of handshakes in
+ * progress too; the connections that come of these inherit it, where no such segment
+ * means anything. */
+int sockets_shut_door(int listener)
+{
+    enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10 };
+    struct sock_filter steps[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog program = { sizeof steps / sizeof steps[0], steps };
+
+    return setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+                      sizeof program) < 0
+               ? -errno
+               : 0;
+}
+
+void sockets_open_door(int listener)
+{
+    (void)setsockopt(listener, SOL_SOCKET, SO_DETACH_FILTER, &(int){ 0 }, sizeof(int));
+}
+
+static bool is_loopback(const struct address *a)
+{
+    if (a->at.any.sa_family == AF_INET)
+        return (ntohl(a->at.in.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+    return a->at.any.sa_family == AF_INET6 &&
+           IN6_IS_ADDR_LOOPBACK(&a->at.in6.sin6_addr);
+}
+
+/* One round trip: the last segment of a handshake is under way, and is not sent again
+ * for its own sake. Over the loopback it is there when connect() returns. */
+uint64_t sockets_handshake_ns(int listener)
+{
+    struct address a = { .length = sizeof a.at };
+
+    if (getsockname(listener, &a.at.any, &a.length) == 0 && is_loopback(&a))
+        return 10 * CLOCK_NS_PER_MS;
+    return 300 * CLOCK_NS_PER_MS;
+}
+
+unsigned sockets_queued(int listener)
+{
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+
+    memset(&info, 0, sizeof info);
+    if (getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
+        return 0;
+    return info.tcpi_unacked; /* of a listener, this is its queue */
 }

@@ -9,6 +9,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 struct address {
@@ -31,5 +32,17 @@ char *address_format(char out[ADDRESS_TEXT_MAX], const struct address *);
 /* A bound, listening socket: close-on-exec, SO_REUSEADDR. [::] takes IPv4 as well.
  * *address gets the port that port 0 became. 0 or a negative errno. */
 int sockets_listen(struct address *, int backlog, bool blocking, int *ret_fd);
+
+/* From here on nobody new comes to a listener: attempts to connect (SYN) are dropped,
+ * whoever holds it, while handshakes that have begun still end in its queue. For the
+ * moment before it is closed, which would reset what it holds; then the next attempt of
+ * the client is refused. 0 or a negative errno. */
+int sockets_shut_door(int listener);
+/* As before, whoever shut it. */
+void sockets_open_door(int listener);
+/* How long a handshake that had begun may take until it is in the queue. */
+uint64_t sockets_handshake_ns(int listener);
+/* Connections that wait to be accepted; 0 also when that cannot be told. */
+unsigned sockets_queued(int listener);
 
 #endif

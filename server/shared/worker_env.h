@@ -14,6 +14,7 @@
 struct cache;
 struct options;
 struct region;
+struct tls;
 
 /* What stands for the slot number in the channel of a host and of the admin process. A
  * host has no seat. */
@@ -24,10 +25,13 @@ struct worker_env {
     struct region *region;
     struct cache *cache;  /* NULL: the cache is off */
     const int *listeners; /* blocking; shared with all slots, so never shut, and closed
-                             by the child only when the master is gone */
+                             by the child only when the server ends */
     unsigned listener_count;
-    int access_log_fd; /* -1: off */
-    int channel_fd;    /* owned by the slot */
+    struct tls *tls;       /* NULL: nobody speaks it */
+    unsigned tls_from;     /* listeners from this one on do */
+    bool listeners_shared; /* others than this server hold them: they stay open */
+    int access_log_fd;     /* -1: off */
+    int channel_fd;        /* owned by the slot */
     unsigned slot, seat;
     uint32_t generation;
     uint64_t pretouched; /* pages, told in READY */
@@ -38,6 +42,7 @@ struct admin_env {
     const struct options *options;
     struct region *region;
     int listener;        /* non-blocking, owned by the master */
+    int agent_listener;  /* likewise; -1: none */
     int channel_fd;      /* slot ADMIN_SLOT */
     uint32_t generation; /* of the channel: how often the admin process was started */
 };

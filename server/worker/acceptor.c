@@ -21,8 +21,12 @@
 #include "server/base/fd.h"
 #include "server/base/log.h"
 #include "server/base/log_limit.h"
+#include "server/shared/fair.h"
+#include "server/shared/sockets.h"
 
-enum { BACK_OFF_MS = 100, STOP_AGAIN_MS = 2, STACK_BYTES = 256 * 1024 };
+/* Of fair_wait(): from the first to the last, doubled. */
+enum { FAIR_MS = 20, FAIR_MOST_MS = 160 };
+enum { BEHIND_MS = 10, BACK_OFF_MS = 100, STOP_AGAIN_MS = 2, STACK_BYTES = 256 * 1024 };
 
 struct accept_thread {
     struct acceptor *all;
@@ -39,7 +43,9 @@ struct acceptor {
         room; /* a connection was taken or has ended, or it is time to stop */
     pthread_cond_t ended; /* a thread has ended */
     bool stopping;
-    bool starved; /* the last accept4() found no descriptor or memory */
+    bool starved;              /* the last accept4() found no descriptor or memory */
+    struct acceptor_fair fair; /* region NULL: alone */
+    unsigned waiting;          /* threads that leave the next one to others */
     struct log_limit failures, full; /* lines about them */
     unsigned open;                   /* taken and not closed */
     unsigned accepting;              /* threads inside accept4() */
@@ -97,6 +103,31 @@ static bool has_room(const struct acceptor *a)
            a->open + a->queued + a->accepting < a->limit + held_by_others(a);
 }
 
+/* The lock is held by all of these. */
+static void tell_load(struct acceptor *a, bool takes)
+{
+    if (a->fair.region != NULL)
+        fair_set(a->fair.region, a->fair.seat,
+                 takes ? a->open + a->queued : FAIR_TAKES_NONE);
+}
+
+static bool has_its_share(const struct acceptor *a)
+{
+    return a->fair.region == NULL ||
+           fair_may_take(a->fair.region, a->fair.seat, clock_ns());
+}
+
+/* Others come first. */
+static void leave_it_to_others(struct acceptor *a, unsigned *limit_ms)
+{
+    a->waiting++;
+    pthread_mutex_unlock(&a->lock);
+    fair_wait(a->fair.region, a->fair.seat, *limit_ms);
+    pthread_mutex_lock(&a->lock);
+    a->waiting--;
+    *limit_ms = *limit_ms * 2 < FAIR_MOST_MS ? *limit_ms * 2 : FAIR_MOST_MS;
+}
+
 /* What accept4() may say without that anything is wrong with the listener: the
  * connection or the network of its peer failed, or we were interrupted. */
 static bool is_passing(int err)
@@ -126,6 +157,18 @@ static void tell_full(struct acceptor *a)
         log_warn("the slot holds %u connections, all that `connections` or the limit "
                  "of open files allows it: more have to wait",
                  a->open);
+}
+
+/* A loop that is behind for a moment keeps its share; then others take it. */
+static void wait_for_room(struct acceptor *a)
+{
+    if (a->open < a->limit)
+        wait_ms(&a->room, &a->lock, BEHIND_MS);
+    if (has_room(a) || a->stopping)
+        return;
+    tell_full(a);
+    tell_load(a, false);
+    pthread_cond_wait(&a->room, &a->lock);
 }
 
 /* True when it makes sense to go on. */
@@ -168,17 +211,24 @@ static void *run_thread(void *arg)
 {
     struct accept_thread *t = arg;
     struct acceptor *a = t->all;
+    unsigned fair_ms = FAIR_MS;
     bool go_on = true;
 
     log_set_role("worker", a->slot);
+    pthread_setname_np(pthread_self(), "accept");
     pthread_mutex_lock(&a->lock);
     while (go_on && !a->stopping) {
+        tell_load(a, true);
         if (!has_room(a)) {
-            tell_full(a);
-            pthread_cond_wait(&a->room, &a->lock);
+            wait_for_room(a);
             continue;
         }
-        struct accepted got = { .fd = -1 };
+        if (!has_its_share(a)) {
+            leave_it_to_others(a, &fair_ms);
+            continue;
+        }
+        fair_ms = FAIR_MS;
+        struct accepted got = { .fd = -1, .listener = (unsigned)(t - a->threads) };
         socklen_t n = sizeof got.peer;
         a->accepting++;
         pthread_mutex_unlock(&a->lock);
@@ -195,6 +245,7 @@ static void *run_thread(void *arg)
     }
     t->ended = true;
     a->running--;
+    tell_load(a, a->running > 0);
     pthread_cond_broadcast(&a->ended);
     pthread_mutex_unlock(&a->lock);
     return NULL;
@@ -217,7 +268,6 @@ static int start_thread(struct accept_thread *t)
     if (rc != 0)
         return -rc;
     t->created = true;
-    pthread_setname_np(t->id, "accept");
     return 0;
 }
 
@@ -244,7 +294,8 @@ static int start_threads(struct acceptor *a, const int *listeners)
 }
 
 int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
-                   unsigned limit, int wake_fd, int slot)
+                   unsigned limit, int wake_fd, int slot,
+                   const struct acceptor_fair *fair)
 {
     pthread_condattr_t attr;
     struct acceptor *a;
@@ -256,6 +307,8 @@ int acceptor_start(struct acceptor **ret, const int *listeners, unsigned count,
         return -ENOMEM;
     a->wake_fd = wake_fd;
     a->slot = slot;
+    if (fair != NULL)
+        a->fair = *fair;
     a->limit = limit;
     a->count = count;
     a->queue = calloc(may_queue(a), sizeof a->queue[0]);
@@ -298,11 +351,46 @@ unsigned acceptor_take(struct acceptor *a, struct accepted *ret, unsigned max)
     return n;
 }
 
+unsigned acceptor_queued(const struct acceptor *a)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < a->count; i++)
+        n += sockets_queued(a->threads[i].listener);
+    return n;
+}
+
+uint64_t acceptor_handshake_ns(const struct acceptor *a)
+{
+    uint64_t longest = 0;
+
+    for (unsigned i = 0; i < a->count; i++) {
+        uint64_t ns = sockets_handshake_ns(a->threads[i].listener);
+
+        if (ns > longest)
+            longest = ns;
+    }
+    return longest;
+}
+
+void acceptor_shut_door(struct acceptor *a)
+{
+    for (unsigned i = 0; i < a->count; i++) {
+        int rc = sockets_shut_door(a->threads[i].listener);
+
+        if (rc < 0)
+            log_warn_errno(rc, "could not keep new connections away");
+    }
+}
+
 void acceptor_closed(struct acceptor *a)
 {
     pthread_mutex_lock(&a->lock);
     CHECK(a->open > 0);
     a->open--;
+    tell_load(a, !a->stopping);
+    if (a->waiting > 0 && has_its_share(a))
+        fair_wake(a->fair.region);
     pthread_cond_broadcast(&a->room); /* costs nothing when nobody waits */
     pthread_mutex_unlock(&a->lock);
 }

@@ -1,128 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* access_log.c - formats lines, batches them, writes the batch; see access_log.h. */
+/* access_log.c - batches lines and writes the batch; see access_log.h. */
 #include "server/worker/access_log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server/base/check.h"
 #include "server/base/fd.h"
-#include "server/worker/acceptor.h"
 
-/* Bytes of a line that each part may have, escapes included. Together with the address
- * (46), the time (28), numbers (23) and punctuation they stay below ACCESS_LINE_MAX. */
-enum { REQUEST_MAX = 2048, REFERER_MAX = 1024, AGENT_MAX = 640 };
 enum { FLUSH_AT = ACCESS_LOG_BYTES / 4 };
-
-_Static_assert(REQUEST_MAX + REFERER_MAX + AGENT_MAX + 128 < ACCESS_LINE_MAX,
-               "a line fits");
-_Static_assert(ACCESS_LINE_MAX <= PIPE_BUF, "a line fits a pipe");
-
-static char *put(char *to, const char *bytes, size_t n)
-{
-    memcpy(to, bytes, n);
-    return to + n;
-}
-
-static bool is_plain(unsigned char byte)
-{
-    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
-}
-
-/* Control bytes, quotes, backslashes and everything that is not ASCII become \xHH. */
-static char *put_escaped(char *to, struct span s, size_t max)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    char *end = to + max;
-
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char byte = (unsigned char)s.p[i];
-
-        if (is_plain(byte)) {
-            if (to == end)
-                break;
-            *to++ = (char)byte;
-        } else {
-            if (end - to < 4)
-                break;
-            to = put(to, "\\x", 2);
-            *to++ = hex[byte >> 4];
-            *to++ = hex[byte & 15];
-        }
-    }
-    return to;
-}
-
-static char *put_or_dash(char *to, struct span s, size_t max)
-{
-    return s.n == 0 ? put(to, "-", 1) : put_escaped(to, s, max);
-}
-
-static char *put_number(char *to, uint64_t value)
-{
-    char digits[20];
-    size_t n = 0;
-
-    do {
-        digits[n++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    while (n > 0)
-        *to++ = digits[--n];
-    return to;
-}
-
-static char *put_address(char *to, const struct peer *peer)
-{
-    const void *at = peer->at.any.sa_family == AF_INET6
-                         ? (const void *)&peer->at.in6.sin6_addr
-                         : (const void *)&peer->at.in.sin_addr;
-
-    if (inet_ntop(peer->at.any.sa_family, at, to, INET6_ADDRSTRLEN) == NULL)
-        return put(to, "-", 1);
-    return to + strlen(to);
-}
-
-size_t access_line_format(char out[ACCESS_LINE_MAX], const struct access_line *line,
-                          const char *when)
-{
-    char *to = put_address(out, line->peer);
-
-    to = put(to, " - - [", 6);
-    to = put(to, when, strlen(when));
-    to = put(to, "] \"", 3);
-    to = put_or_dash(to, line->request, REQUEST_MAX);
-    to = put(to, "\" ", 2);
-    to = put_number(to, line->status);
-    to = put(to, " ", 1);
-    to = put_number(to, line->bytes);
-    to = put(to, " \"", 2);
-    to = put_or_dash(to, line->referer, REFERER_MAX);
-    to = put(to, "\" \"", 3);
-    to = put_or_dash(to, line->user_agent, AGENT_MAX);
-    to = put(to, "\"\n", 2);
-    CHECK(to - out <= ACCESS_LINE_MAX);
-    return (size_t)(to - out);
-}
 
 static void set_time(struct access_log *log, int64_t time_s)
 {
-    const time_t t = (time_t)time_s;
-    struct tm tm;
-
     if (log->time_s == time_s && log->time[0] != '\0')
         return;
-    gmtime_r(&t, &tm);
-    strftime(log->time, sizeof log->time, "%d/%b/%Y:%H:%M:%S +0000", &tm);
+    if (log->json)
+        access_time_json(log->time, time_s);
+    else
+        access_time_combined(log->time, time_s);
     log->time_s = time_s;
 }
 
@@ -276,7 +177,10 @@ void access_log_add(struct access_log *log, const struct access_line *line,
     if (log->len + ACCESS_LINE_MAX > ACCESS_LOG_BYTES)
         access_log_flush(log, dropped);
     set_time(log, line->time_s);
-    log->len += access_line_format(log->bytes + log->len, line, log->time);
+    if (log->json)
+        log->len += access_line_json(log->bytes + log->len, line, log->time);
+    else
+        log->len += access_line_combined(log->bytes + log->len, line, log->time);
     log->lines++;
     if (log->len >= FLUSH_AT)
         access_log_flush(log, dropped);

@@ -2,10 +2,12 @@
 /* answered.c - the books of a request, and what follows it; see answered.h. */
 #include "server/worker/answered.h"
 
+#include <sys/socket.h>
+
 #include "server/base/check.h"
+#include "server/base/clock.h"
 #include "server/conf/options.h"
 #include "server/worker/acceptor.h"
-#include "server/worker/io.h"
 #include "server/worker/worker_priv.h"
 
 static enum counter class_of(unsigned status)
@@ -19,12 +21,27 @@ static enum counter class_of(unsigned status)
     return classes[status / 100 - 2];
 }
 
+static void set_ms(struct access_line *line)
+{
+    uint64_t ms = clock_read_ns(CLOCK_REALTIME_COARSE) / CLOCK_NS_PER_MS;
+
+    line->time_s = (int64_t)(ms / 1000);
+    line->time_ms = (unsigned)(ms % 1000);
+}
+
 static void log_request(struct worker *w, const struct conn *c)
 {
     const struct request *r = &c->intake->request;
-    struct access_line line = { .peer = &c->peer,
+    const struct peer client = behind_client(c);
+    struct access_line line = { .peer = &client,
                                 .status = c->intake->out.status,
                                 .bytes = c->intake->out.body_sent,
+                                .cache = c->intake->cache != NULL ? c->intake->cache
+                                                                  : "none",
+                                .slot = w->env->slot,
+                                .generation = w->env->generation,
+                                .duration_ns = w->now_ns - c->start_ns,
+                                .queue_ns = c->queue_ns,
                                 .time_s = w->wall_s };
     uint64_t dropped = 0;
 
@@ -32,7 +49,10 @@ static void log_request(struct worker *w, const struct conn *c)
         line.request = r->line;
         line.referer = r->field[FIELD_REFERER];
         line.user_agent = r->field[FIELD_USER_AGENT];
+        line.id = c->intake->id;
     }
+    if (w->log.json)
+        set_ms(&line);
     access_log_add(&w->log, &line, &dropped);
     worker_log_dropped(w, dropped);
 }
@@ -49,14 +69,22 @@ static void book(struct worker *w, struct conn *c)
     w->seat->board.request[0] = '\0';
 }
 
+/* Bytes of TLS are bytes too. */
+static bool has_unread(const struct conn *c)
+{
+    char byte;
+
+    return c->readable && recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* Closing with unread bytes would make the kernel reset the connection, and the client
  * lose the answer: so read on for a while, unless nothing can have come. */
 static enum conn_next finish_connection(struct worker *w, struct conn *c)
 {
-    bool more = c->linger || w->draining || c->readable || intake_left(c->intake) > 0;
+    bool more = c->linger || w->draining || intake_left(c->intake) > 0 || has_unread(c);
 
     if (!more || w->deadlines.timeout_ns[DEADLINE_LINGER] == 0 ||
-        c->io->end(c->fd) < 0) {
+        c->wire.io->end(&c->wire) < 0) {
         conn_goto(c, CONN_CLOSING);
         return CONN_MORE;
     }
@@ -88,14 +116,16 @@ static bool takes_too_slowly(const struct worker *w, const struct conn *c)
 enum conn_next answered(struct conn *c, enum sent sent)
 {
     struct worker *w = c->worker;
+    bool on = sent == SENT_PART || sent == SENT_AGAIN;
 
     CHECK(c->state == CONN_SEND);
-    if (sent == SENT_PART && takes_too_slowly(w, c)) {
+    if (on && takes_too_slowly(w, c)) {
         count(w->seat, COUNTER_too_slow, 1);
         sent = SENT_FAILED;
-    }
-    if (sent == SENT_PART) {
+    } else if (on) {
         deadline_set(&w->deadlines, &c->deadline, DEADLINE_SEND, w->now_ns);
+        if (sent == SENT_AGAIN)
+            return CONN_OTHERS;
         conn_want_write(c, true);
         return CONN_PAUSE;
     }

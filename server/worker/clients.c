@@ -127,14 +127,3 @@ void clients_leave(struct clients *c, uint64_t id)
     if (--c->rows[i].count == 0)
         take_out(c, i);
 }
-
-char *client_name(char out[INET6_ADDRSTRLEN], const struct peer *peer)
-{
-    const void *at = peer->at.any.sa_family == AF_INET6
-                         ? (const void *)&peer->at.in6.sin6_addr
-                         : (const void *)&peer->at.in.sin_addr;
-
-    if (inet_ntop(peer->at.any.sa_family, at, out, INET6_ADDRSTRLEN) == NULL)
-        out[0] = '\0';
-    return out;
-}

@@ -35,7 +35,4 @@ void clients_free(struct clients *);
 int clients_enter(struct clients *, const struct peer *, uint64_t *ret_id);
 void clients_leave(struct clients *, uint64_t id);
 
-/* For a line of the log. Returns out. */
-char *client_name(char out[INET6_ADDRSTRLEN], const struct peer *);
-
 #endif

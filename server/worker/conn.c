@@ -9,16 +9,18 @@
 #include "server/worker/conn.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/base/check.h"
 #include "server/base/log.h"
 #include "server/conf/options.h"
-#include "server/worker/io.h"
+#include "server/tls/tls.h"
 #include "server/worker/routes.h"
 #include "server/worker/worker_priv.h"
 
@@ -56,22 +58,15 @@ void conn_goto(struct conn *c, enum conn_state to)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
-    struct worker *w;
 
     (void)fd;
-    (void)what;
     CHECK_MAGIC(c, CONN_MAGIC);
-    w = c->worker;
-    worker_enter(w);
-    if (c->state == CONN_WAIT || c->state == CONN_SEND) {
-        /* Bytes, or an end, that nobody wants now: the event would come again and
-         * again. The state that wants them registers it again. */
-        event_del(&c->ev_read);
-        c->wants_read = false;
-        return;
-    }
+    worker_enter(c->worker);
     c->readable = true;
-    conn_run(c);
+    if ((what & EV_CLOSED) != 0)
+        c->ended = true;
+    if (c->state != CONN_WAIT && c->state != CONN_SEND)
+        conn_run(c); /* else nobody wants them now */
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -82,6 +77,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     CHECK_MAGIC(c, CONN_MAGIC);
     worker_enter(c->worker);
+    if (c->wire.needs_room) { /* a read did: a handshake */
+        c->readable = true;
+        conn_want_write(c, false);
+    }
     conn_run(c);
 }
 
@@ -95,7 +94,7 @@ static bool count_client(struct worker *w, const struct peer *peer, uint64_t *re
         return true;
     count(w->seat, COUNTER_refused, 1);
     if (log_limit_pass(&w->clients_told, w->now_ns, &left_out))
-        log_warn("refused a connection of client %s: %s%s", client_name(name, peer),
+        log_warn("refused a connection of client %s: %s%s", peer_name(name, peer),
                  rc == -EDQUOT ? "it has all that `client_connections` allows"
                                : "no memory to count it",
                  log_left_out(more, left_out));
@@ -107,12 +106,25 @@ struct conn *conn_alloc(void)
     return malloc(sizeof(struct conn));
 }
 
-bool conn_init(struct conn *c, struct worker *w, int fd, const struct peer *peer)
+bool conn_speak_tls(struct conn *c, const void *first, size_t n)
 {
-    const int on = 1;
-    uint64_t client;
+    return wire_tls(&c->wire, c->worker->env->tls, first, n) == 0;
+}
 
-    if (!count_client(w, peer, &client)) {
+static bool speaks_tls(const struct worker *w, const struct accepted *got)
+{
+    return w->env->tls != NULL && got->listener >= w->env->tls_from;
+}
+
+bool conn_init(struct conn *c, struct worker *w, const struct accepted *got)
+{
+    const struct peer *peer = &got->peer;
+    int fd = got->fd;
+    const int on = 1;
+    bool by_proxy = peer_list_has(&w->behind.proxies, peer); /* its client follows */
+    uint64_t client = 0;
+
+    if (!by_proxy && !count_client(w, peer, &client)) {
         free(c);
         close(fd);
         return false;
@@ -120,16 +132,23 @@ bool conn_init(struct conn *c, struct worker *w, int fd, const struct peer *peer
     memset(c, 0, sizeof *c);
     c->magic = CONN_MAGIC;
     c->worker = w;
-    c->io = &io_plain;
-    c->fd = fd;
-    c->state = CONN_READ_HEAD;
+    c->wire = wire_plain(fd);
+    c->tls = speaks_tls(w, got);
+    if (c->tls && !by_proxy && !conn_speak_tls(c, NULL, 0)) {
+        clients_leave(&w->clients, client);
+        free(c);
+        close(fd);
+        return false;
+    }
+    c->state = by_proxy ? CONN_READ_PROXY : CONN_READ_HEAD;
     c->readable = true; /* bytes often come with the connection */
     c->peer = *peer;
     c->client = client;
     list_init(&c->in_ready);
     list_init(&c->in_fetch);
     deadline_init(&c->deadline);
-    event_assign(&c->ev_read, w->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->ev_read, w->base, fd, EV_READ | EV_CLOSED | EV_PERSIST | EV_ET,
+                 on_readable, c);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
                sizeof on); /* a Unix socket has none */
     deadline_set(&w->deadlines, &c->deadline, DEADLINE_HEAD, w->now_ns);
@@ -139,6 +158,12 @@ bool conn_init(struct conn *c, struct worker *w, int fd, const struct peer *peer
     count(w->seat, COUNTER_accepted, 1);
     count_set(w->seat, COUNTER_connections, w->conn_count);
     return true;
+}
+
+bool conn_set_client(struct conn *c, const struct peer *client)
+{
+    c->peer = *client;
+    return count_client(c->worker, client, &c->client);
 }
 
 void conn_free(struct conn *c)
@@ -167,7 +192,7 @@ void conn_free(struct conn *c)
         send_free(&c->intake->out, &w->pins);
         intake_give(&w->intakes, c->intake, true);
     }
-    close(c->fd);
+    c->wire.io->close(&c->wire);
     if (w->acceptor != NULL)
         acceptor_closed(w->acceptor);
     c->magic = 0;
@@ -185,8 +210,8 @@ void conn_want_read(struct conn *c)
 void conn_want_write(struct conn *c, bool yes)
 {
     if (yes && c->ev_write == NULL)
-        c->ev_write =
-            event_new(c->worker->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);
+        c->ev_write = event_new(c->worker->base, c->wire.fd,
+                                EV_WRITE | EV_PERSIST | EV_ET, on_writable, c);
     if (yes && !c->wants_write && c->ev_write != NULL)
         c->wants_write = event_add(c->ev_write, NULL) == 0;
     else if (!yes && c->wants_write)
@@ -206,7 +231,7 @@ static void go_on(struct conn *c, enum conn_next next)
 {
     if (next == CONN_DONE)
         conn_free(c);
-    else if (next == CONN_MORE)
+    else if (next == CONN_MORE || next == CONN_OTHERS)
         list_push_back(&c->worker->ready, &c->in_ready);
     else if (next == CONN_HUNGRY)
         list_push_back(&c->worker->hungry, &c->in_ready);
@@ -224,24 +249,40 @@ void conn_run(struct conn *c)
     go_on(c, next);
 }
 
+/* No byte of a request is here. */
+static bool is_idle(const struct conn *c)
+{
+    return (c->state == CONN_READ_HEAD || c->state == CONN_READ_PROXY) &&
+           c->intake == NULL;
+}
+
 /* Bytes of a request that no event has told of: they came after the loop had looked and
  * before the deadline was, in a process that did not run in between. */
 static bool has_unread_request(const struct conn *c)
 {
     char byte;
 
-    return c->state == CONN_READ_HEAD && c->intake == NULL &&
-           recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return is_idle(c) && recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* All that was sent has arrived: what is left is the client's to close. */
+static bool is_answered(const struct conn *c)
+{
+    int left;
+
+    return c->state == CONN_LINGER && ioctl(c->wire.fd, SIOCOUTQ, &left) == 0 &&
+           left == 0;
 }
 
 bool conn_shed(struct conn *c)
 {
-    bool waits = c->state == CONN_READ_HEAD || c->state == CONN_READ_BODY;
+    bool waits = c->state == CONN_READ_PROXY || c->state == CONN_READ_HEAD ||
+                 c->state == CONN_READ_BODY;
     char byte;
 
     CHECK_MAGIC(c, CONN_MAGIC);
-    if (waits && !list_linked(&c->in_ready) &&
-        recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+    if (is_answered(c) || (waits && !list_linked(&c->in_ready) &&
+                           recv(c->wire.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)) {
         conn_free(c);
         return true;
     }
@@ -261,7 +302,7 @@ static enum takes what_it_takes(struct conn *c)
     const struct worker *w = c->worker;
     struct pace *pace = &c->intake->pace;
 
-    if (c->state != CONN_SEND || !pace_takes_more(pace, c->fd))
+    if (c->state != CONN_SEND || !pace_takes_more(pace, c->wire.fd))
         return TAKES_NOTHING;
     return pace_is_slow(pace, pace->taken, w->now_ns,
                         w->deadlines.timeout_ns[DEADLINE_SEND],
@@ -306,7 +347,7 @@ void conn_expire(struct conn *c)
 
 void conn_drain(struct conn *c)
 {
-    if (c->state == CONN_READ_HEAD && c->intake == NULL)
+    if (is_idle(c))
         deadline_set(&c->worker->deadlines, &c->deadline, DEADLINE_QUIET,
                      c->worker->now_ns);
 }

@@ -5,17 +5,43 @@
 #include <string.h>
 
 #include "server/base/check.h"
+#include "server/base/log.h"
 #include "server/conf/options.h"
+#include "server/http/proxy.h"
+#include "server/tls/tls.h"
 #include "server/worker/conn.h"
-#include "server/worker/io.h"
 #include "server/worker/routes.h"
 #include "server/worker/worker_priv.h"
 
 enum fill { FILL_SOME, FILL_NONE, FILL_END };
 
+/* Where there is none; c->intake stays NULL without memory. */
+static void take_intake(struct conn *c)
+{
+    if (c->intake != NULL)
+        return;
+    c->intake = intake_take(&c->worker->intakes);
+    if (c->intake != NULL)
+        c->intake->request.blank = c->blank;
+}
+
+static void note_tls(struct conn *c)
+{
+    static const enum counter counters[] = { [TLS_SHAKEN] = COUNTER_tls_handshakes,
+                                             [TLS_RESUMED] = COUNTER_tls_resumed,
+                                             [TLS_FAILED] = COUNTER_tls_failed };
+    enum tls_news news = tls_news(&c->wire);
+
+    if (news == TLS_NOTHING)
+        return;
+    c->tls_told = true;
+    count(c->worker->seat, counters[news], 1);
+}
+
 /* One read, if it may find something. A read that came back short has emptied the
  * socket: the next bytes come with an event, so there is no second read just to hear
- * EAGAIN. */
+ * EAGAIN. Not so when the end came with these bytes, or when they went through TLS and
+ * others are there. */
 static enum fill fill(struct conn *c)
 {
     struct worker *w = c->worker;
@@ -28,15 +54,19 @@ static enum fill fill(struct conn *c)
     to = intake_room(&w->intakes, c->intake, &room);
     if (to == NULL)
         return FILL_END;
-    got = c->io->read(c->fd, to, room);
+    got = c->wire.io->read(&c->wire, to, room);
+    if (c->tls && !c->tls_told)
+        note_tls(c);
     if (got > 0) {
         c->intake->len += (size_t)got;
         c->intake->pace.bytes += (size_t)got;
-        c->readable = (size_t)got == room;
+        c->readable = (size_t)got == room || c->ended || c->wire.more;
         count(w->seat, COUNTER_bytes_in, (uint64_t)got);
         return FILL_SOME;
     }
     c->readable = false;
+    if (c->wire.needs_room)
+        conn_want_write(c, true);
     return got == -EAGAIN ? FILL_NONE : FILL_END;
 }
 
@@ -61,10 +91,12 @@ static enum conn_next pause_idle(struct conn *c)
     struct worker *w = c->worker;
 
     if (c->intake != NULL) {
+        c->blank = (uint8_t)c->intake->request.blank; /* so few are allowed */
         intake_give(&w->intakes, c->intake, c->intake->fed);
         c->intake = NULL;
     }
-    conn_forget_write(c);
+    if (!c->wire.needs_room)
+        conn_forget_write(c);
     if (w->draining && c->deadline.kind != DEADLINE_QUIET)
         deadline_set(&w->deadlines, &c->deadline, DEADLINE_QUIET, w->now_ns);
     conn_want_read(c);
@@ -111,6 +143,7 @@ static enum conn_next begin_request(struct conn *c)
     w->requests++;
     count(w->seat, COUNTER_requests, 1);
     note_request(w, r);
+    behind_name(c);
     if (!r->has_body) {
         conn_goto(c, CONN_HANDLE);
         return CONN_MORE;
@@ -125,6 +158,70 @@ static enum conn_next refuse(struct conn *c)
 {
     count(c->worker->seat, COUNTER_bad_requests, 1);
     return routes_refuse(c, c->intake->request.status);
+}
+
+/* Not what was agreed upon, so not who was meant: nobody to answer. */
+static enum conn_next refuse_proxy(struct conn *c)
+{
+    struct worker *w = c->worker;
+    char name[INET6_ADDRSTRLEN], more[LOG_LEFT_OUT_MAX];
+    uint64_t left_out;
+
+    count(w->seat, COUNTER_proxy_errors, 1);
+    if (log_limit_pass(&w->proxy_told, w->now_ns, &left_out))
+        log_warn("%s is in proxy_from and sent no PROXY header, or a bad one: closed%s",
+                 peer_name(name, &c->peer), log_left_out(more, left_out));
+    return close_now(c);
+}
+
+static enum conn_next take_proxy(struct conn *c, const struct proxy_header *header)
+{
+    struct intake *in = c->intake;
+
+    in->at += header->size;
+    count(c->worker->seat, COUNTER_proxied, 1);
+    if (!conn_set_client(c, header->known ? &header->client : &c->peer))
+        return close_now(c);
+    if (c->tls) {
+        if (!conn_speak_tls(c, in->bytes + in->at, intake_left(in)))
+            return close_now(c);
+        in->at = in->len = 0;
+        c->readable = true;
+    }
+    conn_goto(c, CONN_READ_HEAD);
+    return CONN_MORE;
+}
+
+/* The header of the PROXY protocol in front of the first request. Its deadline is that
+ * of a head, which began with the connection. */
+static enum conn_next step_read_proxy(struct conn *c)
+{
+    struct proxy_header header;
+
+    take_intake(c);
+    if (c->intake == NULL)
+        return CONN_HUNGRY;
+    switch (proxy_parse(c->intake->bytes + c->intake->at, intake_left(c->intake),
+                        &header)) {
+    case PROXY_DONE:
+        return take_proxy(c, &header);
+    case PROXY_BAD:
+        return refuse_proxy(c);
+    case PROXY_MORE:
+        break;
+    }
+    switch (fill(c)) {
+    case FILL_SOME:
+        return CONN_MORE;
+    case FILL_NONE:
+        if (intake_left(c->intake) == 0)
+            return pause_idle(c);
+        conn_want_read(c);
+        return CONN_PAUSE;
+    case FILL_END:
+        break;
+    }
+    return close_now(c);
 }
 
 /* Bytes are here: is a head? */
@@ -159,8 +256,7 @@ static enum conn_next step_read_head(struct conn *c)
     if (c->intake == NULL || intake_left(c->intake) == 0) {
         if (!c->readable)
             return pause_idle(c);
-        if (c->intake == NULL)
-            c->intake = intake_take(&w->intakes);
+        take_intake(c);
         if (c->intake == NULL)
             return CONN_HUNGRY; /* it was accepted: its request is not given up */
         c->start_ns = w->now_ns;
@@ -267,7 +363,7 @@ static enum conn_next step_linger(struct conn *c)
 
     if (c->worker->done)
         return close_now(c);
-    got = c->io->read(c->fd, in->bytes, in->cap);
+    got = c->wire.io->read(&c->wire, in->bytes, in->cap);
     if (got > 0)
         return CONN_MORE;
     if (got != -EAGAIN)
@@ -283,8 +379,8 @@ static enum conn_next step_closing(struct conn *c)
 }
 
 conn_step_fn *const conn_steps[CONN_STATE_N] = {
-    [CONN_READ_HEAD] = step_read_head, [CONN_READ_BODY] = step_read_body,
-    [CONN_HANDLE] = routes_handle,     [CONN_WAIT] = routes_fetched,
-    [CONN_SEND] = routes_send,         [CONN_LINGER] = step_linger,
-    [CONN_CLOSING] = step_closing,
+    [CONN_READ_PROXY] = step_read_proxy, [CONN_READ_HEAD] = step_read_head,
+    [CONN_READ_BODY] = step_read_body,   [CONN_HANDLE] = routes_handle,
+    [CONN_WAIT] = routes_fetched,        [CONN_SEND] = routes_send,
+    [CONN_LINGER] = step_linger,         [CONN_CLOSING] = step_closing,
 };

@@ -101,11 +101,18 @@ static void host(struct worker *w, const struct message *m, int *fd)
     control_send(&w->control, MESSAGE_HOSTED, m->arg[0], (uint64_t)-rc);
 }
 
+static void drain(struct worker *w, const struct message *m)
+{
+    worker_drain(w, m->arg[0], DRAIN_ASKED, m->arg[1] == DRAIN_ACCEPT);
+    if (m->arg[1] == DRAIN_CLOSE && !w->env->guest)
+        control_leave_listeners(&w->control, w->env);
+}
+
 static void act(struct worker *w, const struct message *m, int *fd)
 {
     switch (m->kind) {
     case MESSAGE_DRAIN:
-        worker_drain(w, m->arg[0], DRAIN_ASKED);
+        drain(w, m);
         return;
     case MESSAGE_QUIT:
         worker_quit(w);
@@ -121,6 +128,9 @@ static void act(struct worker *w, const struct message *m, int *fd)
     case MESSAGE_REOPEN:
         reopen(w, *fd);
         return;
+    case MESSAGE_SHARED:
+        w->listeners_shared = m->arg[0] != 0;
+        return;
     case MESSAGE_HOST:
         host(w, m, fd);
         return;
@@ -129,8 +139,11 @@ static void act(struct worker *w, const struct message *m, int *fd)
     }
 }
 
-void control_leave_listeners(const struct worker_env *env)
+void control_leave_listeners(struct control *c, const struct worker_env *env)
 {
+    if (c->left)
+        return;
+    c->left = true;
     for (unsigned i = 0; i < env->listener_count; i++)
         close(env->listeners[i]);
 }
@@ -159,9 +172,9 @@ static void on_channel(evutil_socket_t fd, short what, void *arg)
             event_del(&w->ev_control);
             if (!w->draining)
                 log_warn("the master is gone: draining");
-            worker_drain(w, (uint64_t)w->options->drain_timeout_ms, DRAIN_ORPHANED);
+            worker_orphaned(w);
             if (!w->env->guest)
-                control_leave_listeners(w->env);
+                control_leave_listeners(&w->control, w->env);
             return;
         }
         act(w, &m, &passed);
@@ -175,7 +188,13 @@ int control_start(struct worker *w)
     int fd = w->control.channel.fd;
 
     event_assign(&w->ev_control, w->base, fd, EV_READ | EV_PERSIST, on_channel, w);
+    event_priority_set(&w->ev_control, WORKER_MASTER_FIRST);
     return event_add(&w->ev_control, NULL) < 0 ? -ENOMEM : 0;
+}
+
+void control_hear(struct worker *w)
+{
+    on_channel(w->control.channel.fd, EV_READ, w);
 }
 
 void control_stop(struct worker *w)

@@ -25,6 +25,7 @@ struct unsent {
 struct control {
     struct channel channel;
     bool gone; /* the master is: nothing is sent any more */
+    bool left; /* the listeners of this process are closed */
     unsigned unsent_count;
     struct unsent unsent[CONTROL_UNSENT_MAX];
 };
@@ -38,11 +39,14 @@ void control_send_unsent(struct control *);
 
 /* Registers the channel with the loop; 0 or -ENOMEM. */
 int control_start(struct worker *);
+/* What the master has said already: before the first connection is accepted. */
+void control_hear(struct worker *);
 void control_stop(struct worker *); /* closes the channel */
 
-/* The master is gone: closes the listeners of this process, so that they are free for a
- * new master while requests that were under way end. Once, by the owner of the process,
- * not by a guest; acceptors have duplicates, which each slot closes as it drains. */
-void control_leave_listeners(const struct worker_env *);
+/* The server ends, or the master is gone: closes the listeners of this process, so that
+ * who connects is refused, and a new master may have them, while requests that were
+ * under way end. By the owner of the process, not by a guest; acceptors have
+ * duplicates, which each slot closes as it drains. */
+void control_leave_listeners(struct control *, const struct worker_env *);
 
 #endif

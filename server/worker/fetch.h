@@ -3,9 +3,10 @@
  *
  *   1 pending   the origin works; conns wait in fetch->waiters
  *   2 finished  the waiters have been answered. In a shared heap the result stays to be
- * found for FETCH_STAY_MS, until the master has published it; else the fetch is gone 3
- * dropped   purged while pending: new requests do not find it, what it brings is
- * answered to those who came before the purge and kept nowhere
+ *               found for FETCH_STAY_MS, until the master has published it; else the
+ *               fetch is gone
+ *   3 dropped   purged while pending: new requests do not find it, what it brings is
+ *               answered to those who came before the purge and kept nowhere
  *
  * A result is shared by those who send it (struct fetched); nobody copies a body. All
  * of them together stay near `miss_bytes`: beyond it finished ones go, then files are

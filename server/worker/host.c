@@ -43,8 +43,11 @@ void host_init(struct host *h)
 static void *run_guest(void *arg)
 {
     struct guest *g = arg;
+    char name[16];
 
     CHECK_MAGIC(g, GUEST_MAGIC);
+    snprintf(name, sizeof name, "slot %u", g->env.slot);
+    pthread_setname_np(pthread_self(), name); /* of others only by way of a file */
     worker_run_guest(&g->env, &g->stop);
     atomic_store_explicit(&g->ended, true, memory_order_release);
     return NULL;
@@ -54,18 +57,13 @@ static void *run_guest(void *arg)
 static int start(struct guest *g)
 {
     sigset_t all, before;
-    char name[16];
     int rc;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&g->thread, NULL, run_guest, g);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0)
-        return -rc;
-    snprintf(name, sizeof name, "slot %u", g->env.slot);
-    pthread_setname_np(g->thread, name);
-    return 0;
+    return -rc;
 }
 
 int host_add(struct host *h, const struct worker_env *like, unsigned slot,
@@ -143,9 +141,11 @@ static bool serve_channel(struct host *h, const struct worker_env *env,
     if (rc < 0) {
         log_warn("the master is gone: waiting for the slots to drain");
         control->gone = true; /* each slot has seen its own channel end */
-        control_leave_listeners(env);
+        control_leave_listeners(control, env);
         return true;
     }
+    if (m.kind == MESSAGE_DRAIN && m.arg[1] == DRAIN_CLOSE)
+        control_leave_listeners(control, env);
     if (m.kind == MESSAGE_HOST && fd >= 0) {
         rc = host_add(h, env, (unsigned)m.arg[0], (unsigned)m.arg[1],
                       (uint32_t)m.arg[2], fd);

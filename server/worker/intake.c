@@ -72,6 +72,8 @@ void intake_give(struct intake_pool *pool, struct intake *in, bool dirty)
         request_init(&in->request, &pool->limits);
     }
     in->fed = false;
+    in->id = SPAN("");
+    in->cache = NULL;
     in->held = in->at = in->len = 0;
     list_push_front(&pool->spare, &in->link); /* the warmest is taken first */
     pool->count++;
@@ -118,6 +120,8 @@ void intake_hold(struct intake *in)
 void intake_next(struct intake *in)
 {
     request_next(&in->request);
+    in->id = SPAN("");
+    in->cache = NULL;
     in->fed = false;
     in->held = 0;
     if (in->at == in->len)

@@ -18,6 +18,7 @@
 
 #include "server/base/list.h"
 #include "server/http/request.h"
+#include "server/worker/behind.h"
 #include "server/worker/pace.h"
 #include "server/worker/send.h"
 #include "server/worker/timing.h"
@@ -32,10 +33,13 @@ struct intake {
     struct request request;
     char *bytes;
     size_t cap, held, at, len;
-    bool fed;                /* the parser has seen bytes since the last request */
-    struct timing_mark mark; /* of a request that wants Server-Timing */
-    struct pace pace;        /* of a body that comes, then of the response */
-    struct sending out;      /* free when the intake is given back */
+    bool fed;                     /* the parser has seen bytes since the last request */
+    const char *cache;            /* what was found there; NULL: not asked */
+    struct span id;               /* of the request; empty: it has none */
+    char own_id[BEHIND_ID_BYTES]; /* if it is ours */
+    struct timing_mark mark;      /* of a request that wants Server-Timing */
+    struct pace pace;             /* of a body that comes, then of the response */
+    struct sending out;           /* free when the intake is given back */
 };
 
 struct intake_pool {

@@ -15,6 +15,7 @@ void publisher_init(struct worker *w)
     ring_open_writer(&w->publisher.ring, &w->seat->publish_head, w->seat->publish,
                      PUBLISH_RING_BYTES);
     w->publisher.doorbell = false;
+    w->publisher.files_sent = 0;
 }
 
 static int by_ring(struct worker *w, const struct cache_record *record, size_t n)
@@ -57,16 +58,31 @@ fail:
     return rc;
 }
 
+/* The channel would hold hundreds while the master is slow, and they are memory. One
+ * always has room, or what is larger than the bound would never be published. */
+static bool files_have_room(const struct worker *w, size_t n)
+{
+    uint64_t under_way =
+        w->publisher.files_sent -
+        atomic_load_explicit(&w->seat->publish_files_taken, memory_order_relaxed);
+
+    return under_way == 0 || under_way + n <= PUBLISH_FILES_BYTES;
+}
+
 static int by_memfd(struct worker *w, const struct cache_record *record, size_t n)
 {
     const uint64_t arg[3] = { n };
-    int fd = make_memfd(record, n);
-    int rc;
+    int fd, rc;
 
+    if (!files_have_room(w, n))
+        return -EAGAIN;
+    fd = make_memfd(record, n);
     if (fd < 0)
         return fd;
     rc = control_try(&w->control, MESSAGE_PUBLISH_FD, arg, fd);
     close(fd);
+    if (rc == 0)
+        w->publisher.files_sent += n;
     return rc;
 }
 

@@ -18,6 +18,8 @@
 #include "server/worker/answered.h"
 #include "server/worker/worker_priv.h"
 
+enum { EXTRA_MAX = RESPONSE_TIMING_MAX + BEHIND_LINE_MAX };
+
 /* What a request can be answered with, wherever it comes from. */
 struct source {
     struct response_meta meta;
@@ -42,12 +44,17 @@ static void begin_timing(struct conn *c)
         c->intake->mark = timing_mark(w);
 }
 
-static void set_timing(struct conn *c, const char *cache, char to[RESPONSE_TIMING_MAX])
+/* The fields that only some requests get: their time, their id. */
+static void set_extra(struct conn *c, const char *cache, char to[EXTRA_MAX])
 {
-    if (!c->timed)
-        return;
-    size_t n = timing_line(c->worker, &c->intake->mark, c->queue_ns, cache, to);
+    size_t n = 0;
 
+    c->intake->cache = cache;
+    if (!c->timed && c->intake->id.n == 0)
+        return;
+    if (c->timed)
+        n = timing_line(c->worker, &c->intake->mark, c->queue_ns, cache, to);
+    n += behind_line(c, to + n);
     c->intake->out.part[SEND_EXTRA] = (struct span){ to, n };
 }
 
@@ -72,14 +79,14 @@ static enum sent try_send(struct conn *c)
     struct worker *w = c->worker;
     uint64_t bytes = 0;
     bool pin_full;
-    enum sent sent = send_some(&c->intake->out, c->io, c->fd, &bytes);
+    enum sent sent = send_some(&c->intake->out, &c->wire, &bytes);
 
     count(w->seat, COUNTER_bytes_out, bytes);
     if (c->intake->out.kept)
         c->intake->pace.bytes += bytes;
-    if (sent != SENT_PART || c->intake->out.kept)
+    if (sent == SENT_ALL || sent == SENT_FAILED || c->intake->out.kept)
         return sent;
-    pace_begin_send(&c->intake->pace, w->now_ns, c->fd, bytes);
+    pace_begin_send(&c->intake->pace, w->now_ns, c->wire.fd, bytes);
     if (send_keep(&c->intake->out, &w->pins, &pin_full) < 0)
         return SENT_FAILED;
     if (pin_full)
@@ -92,7 +99,7 @@ static enum sent send_error(struct conn *c, unsigned status, bool last,
                             const char *cache)
 {
     struct response_error error;
-    char timing[RESPONSE_TIMING_MAX];
+    char extra[EXTRA_MAX];
     bool head_only = c->intake->request.method == METHOD_HEAD;
 
     response_error(status, SPAN(""), &error);
@@ -100,7 +107,7 @@ static enum sent send_error(struct conn *c, unsigned status, bool last,
     c->intake->out.part[SEND_HEAD] = error.head;
     if (!head_only)
         c->intake->out.part[SEND_BODY] = error.body;
-    set_timing(c, cache, timing);
+    set_extra(c, cache, extra);
     set_tail(c, last);
     conn_goto(c, CONN_SEND);
     return try_send(c);
@@ -191,7 +198,7 @@ static enum sent answer(struct conn *c, struct source *s)
 {
     const struct request *r = &c->intake->request;
     struct range part = { 0, s->meta.length };
-    char head[RESPONSE_HEAD_MAX], timing[RESPONSE_TIMING_MAX];
+    char head[RESPONSE_HEAD_MAX], extra[EXTRA_MAX];
     unsigned status;
 
     if (!r->plain && s->meta.status == 200 && !choose(r, s, head, &part, &status)) {
@@ -202,7 +209,7 @@ static enum sent answer(struct conn *c, struct source *s)
     set_head(c, s);
     c->intake->out.from = s->fetched;
     set_body(c, s, &part);
-    set_timing(c, s->word, timing);
+    set_extra(c, s->word, extra);
     set_tail(c, false);
     conn_goto(c, CONN_SEND);
     return try_send(c);
@@ -298,13 +305,22 @@ static bool must_check(const struct worker *w, const struct entry *e)
     return age_ns >= (uint64_t)w->options->cache_valid_ms * CLOCK_NS_PER_MS;
 }
 
+/* One that was fetched from what a reload or an upgrade put something else in the place
+ * of is as good as none. */
+static const struct entry *find(struct worker *w, uint64_t hash, struct span key)
+{
+    const struct entry *e = cache_peek(w->reader, hash, key);
+
+    return e != NULL && e->source == w->source ? e : NULL;
+}
+
 /* The entry if the disk still holds what it was made from, else NULL. Outside of the
  * epoch while it looks, since a disk may be slow; so the entry has to be found again.
  */
 static const struct entry *check(struct worker *w, const struct entry *e, uint64_t hash,
                                  struct span key)
 {
-    const struct origin_stamp stamp = { .ino = e->ino,
+    const struct origin_stamp stamp = { .file_id = e->file_id,
                                         .size = e->body_len,
                                         .mtime_ns = e->mtime_ns };
     bool same;
@@ -313,10 +329,10 @@ static const struct entry *check(struct worker *w, const struct entry *e, uint64
     count(w->seat, COUNTER_revalidated, 1);
     same = origin_unchanged(w->origin, key, &stamp);
     cache_enter(w->reader);
-    e = cache_peek(w->reader, hash, key);
+    e = find(w, hash, key);
     if (e == NULL)
         return NULL;
-    if (e->ino != stamp.ino || e->mtime_ns != stamp.mtime_ns)
+    if (e->file_id != stamp.file_id || e->mtime_ns != stamp.mtime_ns)
         return must_check(w, e) ? NULL : e; /* replaced meanwhile */
     if (!same)
         return NULL;
@@ -336,7 +352,7 @@ static enum conn_next lookup(struct conn *c)
         return miss(c, hash_sip13(&w->hash_key, key.p, key.n));
     hash = cache_hash(w->cache, key);
     cache_enter(w->reader);
-    e = cache_peek(w->reader, hash, key);
+    e = find(w, hash, key);
     if (e != NULL && must_check(w, e))
         e = check(w, e, hash, key);
     if (e == NULL) {

@@ -8,9 +8,9 @@
 #include <sys/uio.h>
 
 #include "server/base/check.h"
+#include "server/base/io.h"
 #include "server/cache/cache.h"
 #include "server/worker/fetch.h"
-#include "server/worker/io.h"
 
 /* sendfile() and writev() take at most this much at once: others have their turn
  * between. */
@@ -46,8 +46,8 @@ static void advance(struct sending *s, size_t n)
     CHECK(n == 0);
 }
 
-/* 1 all of the memory is out, 0 the socket is full, or a negative errno. */
-static int send_memory(struct sending *s, const struct io *io, int fd, uint64_t *bytes)
+/* All of the memory is out, or the socket is full: a short write found that out. */
+static enum sent send_memory(struct sending *s, struct wire *wire, uint64_t *bytes)
 {
     struct iovec iov[SEND_PARTS];
     size_t want = 0;
@@ -59,47 +59,43 @@ static int send_memory(struct sending *s, const struct io *io, int fd, uint64_t 
         iov[count++] = (struct iovec){ (void *)(uintptr_t)s->part[i].p, s->part[i].n };
         want += s->part[i].n;
     }
-    ssize_t got = io->writev(fd, iov, count, s->file_left > 0);
+    ssize_t got = wire->io->writev(wire, iov, count, s->file_left > 0);
     if (got == -EAGAIN)
-        return 0;
+        return SENT_PART;
     if (got < 0)
-        return (int)got;
+        return SENT_FAILED;
     advance(s, (size_t)got);
     *bytes += (uint64_t)got;
-    return (size_t)got == want;
+    return (size_t)got == want ? SENT_ALL : SENT_PART;
 }
 
-static int send_file(struct sending *s, const struct io *io, int fd, uint64_t *bytes)
+/* Less than was asked for says nothing about the socket: only -EAGAIN does. */
+static enum sent send_file(struct sending *s, struct wire *wire, uint64_t *bytes)
 {
     size_t want = s->file_left < SEND_AT_ONCE ? (size_t)s->file_left : SEND_AT_ONCE;
-    ssize_t got = io->send_file(fd, s->file, s->file_at, want);
+    ssize_t got = wire->io->send_file(wire, s->file, s->file_at, want);
 
     if (got == -EAGAIN)
-        return 0;
-    if (got == 0) { /* shorter than it was: the promised length cannot be kept */
-        s->failed = true;
-        return -EIO;
-    }
-    if (got < 0)
-        return (int)got;
+        return SENT_PART;
+    s->failed = got == 0; /* shorter than it was: the promised length cannot be kept */
+    if (got <= 0)
+        return SENT_FAILED;
     s->file_at += (uint64_t)got;
     s->file_left -= (uint64_t)got;
     s->body_sent += (uint64_t)got;
     *bytes += (uint64_t)got;
-    return s->file_left == 0;
+    return s->file_left == 0 ? SENT_ALL : SENT_AGAIN;
 }
 
-enum sent send_some(struct sending *s, const struct io *io, int fd, uint64_t *ret_bytes)
+enum sent send_some(struct sending *s, struct wire *wire, uint64_t *ret_bytes)
 {
-    int rc = 1;
+    enum sent sent = SENT_ALL;
 
     if (memory_left(s))
-        rc = send_memory(s, io, fd, ret_bytes);
-    if (rc == 1 && s->file_left > 0)
-        rc = send_file(s, io, fd, ret_bytes);
-    if (rc < 0)
-        return SENT_FAILED;
-    return rc == 1 ? SENT_ALL : SENT_PART;
+        sent = send_memory(s, wire, ret_bytes);
+    if (sent == SENT_ALL && s->file_left > 0)
+        sent = send_file(s, wire, ret_bytes);
+    return sent;
 }
 
 /* Parts [0 .. until) move into memory of our own. */

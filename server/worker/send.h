@@ -22,9 +22,11 @@
 struct cache_reader;
 struct entry;
 struct fetched;
-struct io;
+struct wire;
 
-enum sent { SENT_ALL, SENT_PART, SENT_FAILED };
+/* PART: the socket is full, an event tells of room.  AGAIN: it may have room, but
+ * others have their turn first. */
+enum sent { SENT_ALL, SENT_PART, SENT_AGAIN, SENT_FAILED };
 
 /* QUERY and REST: only of a redirect that takes the query along, inside its head. */
 enum send_part {
@@ -58,8 +60,9 @@ struct send_pins {
 };
 
 void send_init(struct sending *);
-/* Everything is written, some of it, or the connection is of no use any more. */
-enum sent send_some(struct sending *, const struct io *, int fd, uint64_t *ret_bytes);
+/* Everything is written, some of it, or the connection is of no use any more (FAILED).
+ */
+enum sent send_some(struct sending *, struct wire *, uint64_t *ret_bytes);
 /* What is left stays valid after this. *ret_pin_full tells that the body was copied. 0
  * or -ENOMEM. */
 int send_keep(struct sending *, struct send_pins *, bool *ret_pin_full);

@@ -2,10 +2,6 @@
 /* shed.c - see shed.h. */
 #include "server/worker/shed.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
 #include "server/base/clock.h"
 #include "server/worker/acceptor.h"
 #include "server/worker/conn.h"
@@ -19,28 +15,11 @@ static const struct {
     enum deadline_kind kind;
     unsigned after_ms;
 } order[] = {
+    { DEADLINE_LINGER, 500 },
     { DEADLINE_KEEPALIVE, 1000 },
     { DEADLINE_HEAD, 5000 },
     { DEADLINE_BODY, 5000 },
 };
-
-/* In the queues of the listeners; for a listener the kernel has the length of it where
- * a connection has what is not acknowledged. */
-static unsigned waiting(const struct worker *w)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < w->env->listener_count; i++) {
-        struct tcp_info info;
-        socklen_t size = sizeof info;
-
-        if (getsockopt(w->env->listeners[i], IPPROTO_TCP, TCP_INFO, &info, &size) ==
-                0 &&
-            info.tcpi_state == TCP_LISTEN)
-            n += info.tcpi_unacked;
-    }
-    return n;
-}
 
 /* The deadlines of a kind are in the order in which they were set. */
 static unsigned shed(struct worker *w, enum deadline_kind kind, uint64_t after_ms,
@@ -65,8 +44,8 @@ void shed_tick(struct worker *w)
 {
     unsigned others = 0, n = 0;
 
-    if (w->acceptor != NULL && !w->draining && acceptor_is_full(w->acceptor))
-        others = waiting(w);
+    if (w->accepts && acceptor_is_full(w->acceptor))
+        others = acceptor_queued(w->acceptor);
     if (others > 0 && w->shed.others_waited) {
         others = others < SHED_MAX ? others : SHED_MAX;
         for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* worker.c - a slot from its first line to its last; see worker.h.
  *
- *   1 made      open_*()       loop, cache reader, origin, log, acceptor, in this order
+ *   1 made      worker_open()  open.c: loop, cache reader, origin, log, acceptor
  *   2 serving   run_loop()     one turn after the other; READY has been sent
- *   3 draining  worker_drain() accepts no more, ends when no connection is left or at
- * its deadline 4 gone      close_all()    the reverse of 1; also after a start that
- * failed half-way
+ *   3 draining  worker_drain() accepts no more; ends with its last connection, or late
+ *   4 gone      close_all()    the reverse of 1; also after a start that failed
  *
  * A turn of the loop: the callbacks that libevent has, the connections that ran out of
  * steps before, then the collector, while nothing in the heap is held but by pins.
- *
- * The base has no EVENT_BASE_FLAG_PRECISE_TIMER: with it libevent keeps its timeouts in
- * a timerfd and sets that anew in every turn, one more system call. The only timer here
- * is coarse.
  */
 #include "server/worker/worker.h"
 
@@ -22,8 +17,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,15 +26,11 @@
 #include "server/base/log.h"
 #include "server/cache/cache.h"
 #include "server/conf/options.h"
-#include "server/origin/file.h"
-#include "server/origin/synthetic.h"
 #include "server/worker/acceptor.h"
 #include "server/worker/conn.h"
 #include "server/worker/worker_priv.h"
 
 enum { EXIT_OS = 71 };
-/* Descriptors that are neither connections nor files: of a process, of a slot. */
-enum { FILES_OF_PROCESS = 24, FILES_OF_SLOT = 8 };
 
 uint64_t worker_clock(struct worker *w)
 {
@@ -70,7 +59,7 @@ static void take_accepted(struct worker *w)
     struct conn *c;
 
     while ((c = conn_alloc()) != NULL && acceptor_take(w->acceptor, &got, 1) > 0) {
-        if (conn_init(c, w, got.fd, &got.peer))
+        if (conn_init(c, w, &got))
             conn_run(c);
         else
             acceptor_closed(w->acceptor);
@@ -92,7 +81,7 @@ static void feed_hungry(struct worker *w)
 }
 
 /* Edge-triggered, so that the eventfd need not be read. */
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+void worker_on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
 
@@ -125,31 +114,62 @@ void worker_quit(struct worker *w)
     w->done = true;
 }
 
-void worker_drain(struct worker *w, uint64_t deadline_ms, enum drain_reason reason)
+static void stop_accepting(struct worker *w)
+{
+    w->stops_accepting = true;
+    if (!w->accepts)
+        return;
+    w->accepts = false;
+    acceptor_stop(w->acceptor);
+    take_accepted(w); /* who was accepted is served */
+}
+
+void worker_drain(struct worker *w, uint64_t deadline_ms, enum drain_reason reason,
+                  bool accept_on)
 {
     uint64_t deadline = w->now_ns + deadline_ms * CLOCK_NS_PER_MS;
 
-    if (w->draining) { /* told again: a nearer deadline counts */
-        if (deadline < w->drain_deadline_ns)
-            w->drain_deadline_ns = deadline;
-        return;
+    if (!w->draining) {
+        w->draining = true;
+        w->drain_reason = reason;
+        w->drain_start_ns = w->now_ns;
+        w->drain_deadline_ns = deadline;
+        atomic_store_explicit(&w->seat->board.state, SEAT_DRAINING,
+                              memory_order_relaxed);
+        list_each (it, &w->conns)
+            conn_drain(list_entry(it, struct conn, in_worker));
+    } else if (deadline < w->drain_deadline_ns) { /* told again: the nearer counts */
+        w->drain_deadline_ns = deadline;
     }
-    w->draining = true;
-    w->drain_reason = reason;
-    w->drain_start_ns = w->now_ns;
-    w->drain_deadline_ns = deadline;
-    atomic_store_explicit(&w->seat->board.state, SEAT_DRAINING, memory_order_relaxed);
-    acceptor_stop(w->acceptor);
-    take_accepted(w); /* who was accepted is served */
-    list_each (it, &w->conns)
-        conn_drain(list_entry(it, struct conn, in_worker));
+    if (!accept_on)
+        stop_accepting(w);
+}
+
+void worker_orphaned(struct worker *w)
+{
+    bool closing = w->accepts && !w->listeners_shared;
+
+    if (closing)
+        acceptor_shut_door(w->acceptor);
+    w->orphaned_ns = w->now_ns;
+    worker_drain(w, (uint64_t)w->options->drain_timeout_ms, DRAIN_ORPHANED, closing);
+}
+
+/* Nobody is left who could tell an orphan that all who had come are accepted. */
+static void check_orphan(struct worker *w)
+{
+    if (w->orphaned_ns != 0 && w->accepts &&
+        w->now_ns - w->orphaned_ns >= acceptor_handshake_ns(w->acceptor) &&
+        acceptor_queued(w->acceptor) == 0)
+        stop_accepting(w);
 }
 
 static void check_drained(struct worker *w)
 {
     if (!w->draining || w->done)
         return;
-    if ((w->conn_count > 0 || w->is_hungry) && w->now_ns < w->drain_deadline_ns)
+    if ((w->conn_count > 0 || w->is_hungry || w->accepts) &&
+        w->now_ns < w->drain_deadline_ns)
         return;
     event_write(&w->events, EVENT_DRAIN, w->drain_start_ns,
                 w->now_ns - w->drain_start_ns, w->conn_count, w->drain_reason);
@@ -196,7 +216,7 @@ static void flush_log(struct worker *w)
     tell_log_dropped(w);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+void worker_on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
 
@@ -215,6 +235,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     control_send_unsent(&w->control);
     recycle_tick(w);
     host_reap(&w->host);
+    check_orphan(w);
     count_set(w->seat, COUNTER_pins, w->pins.held);
     if (w->owns_heap)
         collect_tick(w);
@@ -290,160 +311,6 @@ static void set_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void set_deadlines(struct worker *w)
-{
-    const struct options *o = w->options;
-    const struct {
-        enum deadline_kind kind;
-        int64_t ms;
-    } timeouts[] = {
-        { DEADLINE_KEEPALIVE, o->keepalive_timeout_ms },
-        { DEADLINE_HEAD, o->header_timeout_ms },
-        { DEADLINE_BODY, o->body_timeout_ms },
-        { DEADLINE_FETCH, WORKER_FETCH_MS + o->synthetic_delay_ms },
-        { DEADLINE_SEND, o->send_timeout_ms },
-        { DEADLINE_LINGER, o->linger_timeout_ms },
-        { DEADLINE_QUIET, WORKER_QUIET_MS },
-    };
-
-    deadlines_init(&w->deadlines);
-    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++)
-        deadlines_set_timeout(&w->deadlines, timeouts[i].kind,
-                              (uint64_t)timeouts[i].ms * CLOCK_NS_PER_MS);
-}
-
-static int open_loop(struct worker *w)
-{
-    const struct timeval tick = { .tv_usec = WORKER_TICK_MS * 1000 };
-    struct event_config *config = event_config_new();
-
-    if (config == NULL)
-        return -ENOMEM;
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    w->base = event_base_new_with_config(config);
-    event_config_free(config);
-    if (w->base == NULL)
-        return -ENOMEM;
-    w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->wake_fd < 0)
-        return -errno;
-    event_assign(&w->ev_wake, w->base, w->wake_fd, EV_READ | EV_PERSIST | EV_ET,
-                 on_wake, w);
-    event_assign(&w->ev_tick, w->base, -1, EV_PERSIST, on_tick, w);
-    if (event_add(&w->ev_wake, NULL) < 0 || event_add(&w->ev_tick, &tick) < 0)
-        return -ENOMEM;
-    return control_start(w);
-}
-
-/* A private heap has one owner: a guest beside it begins with a cold cache of its own.
- */
-static int choose_cache(struct worker *w)
-{
-    const char *why = NULL;
-
-    w->cache = w->env->cache;
-    if (w->cache == NULL || !w->env->guest || cache_is_shared(w->cache))
-        return 0;
-    w->own_cache = cache_new_like(w->cache, &why);
-    w->cache = w->own_cache;
-    if (w->cache != NULL)
-        return 0;
-    log_err("could not make a cache for a guest: %s", why);
-    return -ENOMEM;
-}
-
-static int open_cache(struct worker *w)
-{
-    int rc = choose_cache(w);
-
-    if (rc < 0)
-        return rc;
-    if (w->cache == NULL)
-        return hash_key_random(&w->hash_key);
-    w->owns_heap = !cache_is_shared(w->cache) && cache_is_owner(w->cache);
-    w->reader = cache_reader_open(w->cache, w->env->seat);
-    if (w->reader == NULL)
-        return -ENOMEM;
-    w->pins.reader = w->reader;
-    if (w->owns_heap)
-        collect_init(w);
-    return 0;
-}
-
-static int open_origin(struct worker *w)
-{
-    const struct options *o = w->options;
-    const struct origin_file_config files = {
-        .root = o->root, .index = o->index, .object_max = (size_t)o->cache_object_max
-    };
-    const struct synthetic_config objects = { .objects = (uint64_t)o->synthetic_objects,
-                                              .median = (uint64_t)o->synthetic_median,
-                                              .sigma = o->synthetic_sigma,
-                                              .seed = (uint64_t)o->synthetic_seed,
-                                              .delay_ms =
-                                                  (unsigned)o->synthetic_delay_ms,
-                                              .object_max =
-                                                  (size_t)o->cache_object_max };
-    const char *why = NULL;
-    int rc;
-
-    if (o->origin == ORIGIN_SYNTHETIC)
-        return origin_synthetic_new(&objects, &w->origin);
-    rc = origin_file_new(&files, &w->origin, &why);
-    if (rc < 0)
-        log_err("could not serve '%s': %s", o->root, why);
-    return rc;
-}
-
-/* Connections that the limit of open files allows: each may need a file as well, and
- * the threads of a process share the limit. */
-static unsigned connections_max(const struct options *o)
-{
-    uint64_t slots = o->slots_as == SLOTS_THREADS ? (uint64_t)o->slots : 1;
-    uint64_t limit = (uint64_t)o->connections;
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return (unsigned)limit;
-    uint64_t others = FILES_OF_PROCESS + FILES_OF_SLOT * slots;
-    uint64_t room = files.rlim_cur > others ? files.rlim_cur - others : 0;
-    if (room / slots / 2 < limit)
-        limit = room / slots / 2;
-    return limit > 0 ? (unsigned)limit : 1;
-}
-
-static int open_acceptor(struct worker *w)
-{
-    return acceptor_start(&w->acceptor, w->env->listeners, w->env->listener_count,
-                          connections_max(w->options), w->wake_fd, (int)w->env->slot);
-}
-
-static int open_all(struct worker *w)
-{
-    const struct options *o = w->options;
-    const struct request_limits limits = { .line = (size_t)o->request_line_max,
-                                           .header_bytes = (size_t)o->header_bytes_max,
-                                           .headers = (unsigned)o->headers_max,
-                                           .body = (uint64_t)o->body_max };
-    int rc;
-
-    intake_pool_init(&w->intakes, &limits);
-    set_deadlines(w);
-    publisher_init(w);
-    rc = clients_init(&w->clients, (unsigned)o->client_connections);
-    if (rc == 0)
-        rc = open_loop(w);
-    if (rc == 0)
-        rc = open_cache(w);
-    if (rc == 0)
-        rc = open_origin(w);
-    if (rc == 0)
-        rc = access_log_open(&w->log, w->env->access_log_fd);
-    if (rc == 0)
-        rc = open_acceptor(w);
-    return rc;
-}
-
 static void init(struct worker *w, const struct worker_env *env,
                  const _Atomic(bool) *stop)
 {
@@ -457,6 +324,7 @@ static void init(struct worker *w, const struct worker_env *env,
                                        .generation = env->generation,
                                        .slot = (uint16_t)env->slot,
                                        .seat = (uint16_t)env->seat };
+    w->listeners_shared = env->listeners_shared;
     w->wake_fd = -1;
     w->log.fd = -1;
     list_init(&w->conns);
@@ -478,7 +346,8 @@ static void tell_ready(struct worker *w)
 {
     worker_clock(w);
     atomic_store(&w->seat->board.ready_ns, w->now_ns);
-    atomic_store(&w->seat->board.state, SEAT_READY);
+    if (!w->draining) /* it may have been told so before */
+        atomic_store(&w->seat->board.state, SEAT_READY);
     event_write(&w->events, EVENT_READY, w->started_ns, w->now_ns - w->started_ns,
                 (uint64_t)getpid(), w->env->generation);
     control_send(&w->control, MESSAGE_READY, w->env->pretouched, 0);
@@ -525,8 +394,10 @@ int worker_run_guest(const struct worker_env *env, const _Atomic(bool) *stop)
     }
     set_signals();
     init(w, env, stop);
+    w->crash_stack = malloc(CRASH_STACK_BYTES); /* without it, that is all */
+    crash_enter(&w->seat->board.crash, w->crash_stack);
     check_set_hook(on_failed_check, &w->seat->board);
-    rc = open_all(w);
+    rc = worker_open(w);
     if (rc == 0) {
         timing_init(w);
         tell_ready(w);
@@ -536,6 +407,8 @@ int worker_run_guest(const struct worker_env *env, const _Atomic(bool) *stop)
     }
     close_all(w);
     check_set_hook(NULL, NULL);
+    crash_leave();
+    free(w->crash_stack);
     free(w);
     return rc == 0 ? 0 : EXIT_OS;
 }

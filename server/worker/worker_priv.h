@@ -16,6 +16,7 @@
 #include "server/shared/events.h"
 #include "server/shared/region.h"
 #include "server/worker/access_log.h"
+#include "server/worker/behind.h"
 #include "server/worker/clients.h"
 #include "server/worker/collect.h"
 #include "server/worker/control.h"
@@ -41,6 +42,8 @@ struct origin;
 
 enum {
     WORKER_TICK_MS = 100,
+    WORKER_MASTER_FIRST = 0, /* before what clients want that came in the same turn */
+    WORKER_PRIORITIES = 2,   /* of events; the rest has 1, which libevent gives */
     WORKER_QUIET_MS = 500,   /* idle connections of a draining slot */
     WORKER_FETCH_MS = 60000, /* longest wait for an origin */
 };
@@ -73,8 +76,10 @@ struct worker {
     unsigned conn_count;
     struct deadlines deadlines;
     struct intake_pool intakes;
+    struct behind behind;
     struct clients clients;
     struct log_limit clients_told;
+    struct log_limit proxy_told;
     struct shed shed;
     struct access_log log;
     struct log_limit log_told; /* lines about lines that were lost */
@@ -89,6 +94,7 @@ struct worker {
     struct send_pins pins;
     struct collect collect;
     struct origin *origin;
+    uint32_t source; /* of it: entries of another one are none */
     struct fetches fetches;
     struct publisher publisher;
 
@@ -100,17 +106,33 @@ struct worker {
     struct recycle recycle;
 
     /* the end */
+    void *crash_stack; /* not touched, so not there, until it is needed */
     bool draining, done;
-    uint64_t drain_start_ns, drain_deadline_ns;
+    bool listeners_shared; /* with others than this server: nobody shuts them */
+    bool accepts;          /* until it has nothing to wait for at the listeners */
+    bool stops_accepting;  /* told to, perhaps before it began */
+    uint64_t drain_start_ns, drain_deadline_ns, orphaned_ns; /* 0: not yet */
     enum drain_reason { DRAIN_ASKED = 1, DRAIN_ORPHANED } drain_reason;
 };
+
+/* Loop, cache reader, origin, log, acceptor. 0 or a negative errno; then what was
+ * opened is closed like the rest. */
+int worker_open(struct worker *);
+/* Callbacks of the loop. */
+void worker_on_wake(evutil_socket_t, short what, void *worker);
+void worker_on_tick(evutil_socket_t, short what, void *worker);
 
 /* At the top of each callback of the loop. */
 void worker_enter(struct worker *);
 /* Looks at the clock. */
 uint64_t worker_clock(struct worker *);
 
-void worker_drain(struct worker *, uint64_t deadline_ms, enum drain_reason);
+/* Answers are the last of their connections from now on. `accept_on`: it accepts until
+ * it is called again without; else no more. */
+void worker_drain(struct worker *, uint64_t deadline_ms, enum drain_reason,
+                  bool accept_on);
+/* The master is gone: drains, once nobody is queued at listeners that close with us. */
+void worker_orphaned(struct worker *);
 void worker_quit(struct worker *);
 /* So many lines of the access log could not be written. */
 void worker_log_dropped(struct worker *, uint64_t lines);

@@ -68,6 +68,34 @@ static void the_least_on_the_way_to_the_root_counts(void **state)
     check_uint(cgroup_cpu_milli(&groups), 1500);
 }
 
+static void what_is_left_is_least_where_the_limit_is_nearest(void **state)
+{
+    (void)state;
+    put("self", "0::/a/b\n");
+    check_uint(cgroup_memory_left(&groups), UINT64_MAX, "no group at all");
+    put("a/b/memory.max", "max\n");
+    put("a/b/memory.current", "500\n");
+    check_uint(cgroup_memory_left(&groups), UINT64_MAX, "no limit");
+    put("a/memory.max", "2000\n");
+    put("a/memory.current", "700\n");
+    check_uint(cgroup_memory_left(&groups), 1300, "nothing to drop");
+    put("a/memory.stat", "anon 1\ninactive_file 300\nactive_file 9\n");
+    check_uint(cgroup_memory_left(&groups), 1600);
+    put("a/memory.current", "2500\n");
+    check_uint(cgroup_memory_left(&groups), 0, "over it");
+    put("a/memory.stat", "inactive_file 9000\n");
+    check_uint(cgroup_memory_left(&groups), 2000, "no more than all");
+    put("a/b/memory.max", "510\n");
+    check_uint(cgroup_memory_left(&groups), 10);
+    put("self", "9:pids:/\n3:memory:/x\n");
+    put("memory/x/memory.limit_in_bytes", "9223372036854771712\n");
+    put("memory/x/memory.usage_in_bytes", "100\n");
+    put("memory/memory.limit_in_bytes", "8000\n");
+    put("memory/memory.usage_in_bytes", "4000\n");
+    put("memory/memory.stat", "inactive_file 5\ntotal_inactive_file 1000\n");
+    check_uint(cgroup_memory_left(&groups), 5000, "version 1");
+}
+
 static void a_container_sees_its_own_group_as_the_root(void **state)
 {
     (void)state;
@@ -123,6 +151,7 @@ static void what_cannot_be_read_is_no_limit(void **state)
 
 #define fresh(name) test_with(name, make, drop)
 TEST_MAIN(fresh(the_least_on_the_way_to_the_root_counts),
+          fresh(what_is_left_is_least_where_the_limit_is_nearest),
           fresh(a_container_sees_its_own_group_as_the_root),
           fresh(version_1_has_a_tree_for_each_controller),
           fresh(both_versions_beside_each_other),

@@ -73,7 +73,7 @@ struct cache_record model_record(unsigned name, uint32_t version)
         .etag = { strchr(head, '"'), strlen(strchr(head, '"')) - 2 },
         .type = { strstr(head, "text/x-"), strcspn(strstr(head, "text/x-"), "\r") },
         .mtime_s = (int64_t)name - 50,
-        .ino = version,
+        .file_id = version,
     };
 }
 
@@ -83,7 +83,7 @@ bool model_entry_is(const struct entry *e, unsigned name, uint32_t version)
 
     return span_eq(entry_key(e), r.key) && span_eq(entry_head(e), r.head) &&
            span_eq(entry_type(e), r.type) && span_eq(entry_etag(e), r.etag) &&
-           e->status == r.status && e->mtime_s == r.mtime_s && e->ino == version &&
+           e->status == r.status && e->mtime_s == r.mtime_s && e->file_id == version &&
            e->body_len == r.body.n &&
            (r.body.n == 0 || memcmp(e->body, r.body.p, r.body.n) == 0);
 }

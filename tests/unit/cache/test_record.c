@@ -41,7 +41,8 @@ static struct cache_record sample(void)
         .type = { strstr(head_text, "text/plain"), 10 },
         .etag = { strstr(head_text, "\"abc\""), 5 },
         .mtime_s = -5,
-        .ino = UINT64_MAX,
+        .file_id = UINT64_MAX,
+        .source = UINT32_MAX,
         .mtime_ns = INT64_MIN,
         .purge_seq = 77,
     };
@@ -69,7 +70,8 @@ static void check_same(const struct cache_record *a, const struct cache_record *
     check_int(a->flags, b->flags);
     check_int(a->mtime_s, b->mtime_s);
     check_int(a->mtime_ns, b->mtime_ns);
-    check_uint(a->ino, b->ino);
+    check_uint(a->file_id, b->file_id);
+    check_uint(a->source, b->source);
     check_uint(a->purge_seq, b->purge_seq);
 }
 

@@ -69,7 +69,8 @@ static uint32_t describe(const struct entry *e, unsigned name)
 {
     if (e == NULL)
         return 0;
-    return model_entry_is(e, name, (uint32_t)e->ino) ? (uint32_t)e->ino : UINT32_MAX;
+    return model_entry_is(e, name, (uint32_t)e->file_id) ? (uint32_t)e->file_id
+                                                         : UINT32_MAX;
 }
 
 static const struct entry *find(struct cache_reader *r, unsigned name)

@@ -89,6 +89,23 @@ static void values_are_read_with_sections_and_their_lines(void **state)
     options_free(o);
 }
 
+static void a_byte_order_mark_at_the_beginning_is_skipped(void **state)
+{
+    (void)state;
+    struct options *o = options_new();
+    struct option_error error;
+
+    write_file(path, "\xef\xbb\xbfslots = 3\n");
+    check_int(read_conf(o, &error), 0, "%s", error.text);
+    check_int(o->slots, 3);
+    options_free(o);
+
+    o = options_new();
+    write_file(path, "slots = 3\n\xef\xbb\xbfroot = a\n");
+    check_int(read_conf(o, &error), -ENOENT, "in the middle it is a name");
+    options_free(o);
+}
+
 static void the_environment_can_be_inserted(void **state)
 {
     (void)state;
@@ -178,6 +195,8 @@ static void what_is_wrong_is_told_with_file_and_line(void **state)
         { "root = \"a\n", "", "a.conf:1: this quote is not closed", -EINVAL },
         { "# gc\ngc {\n percent = 3\n", "", "a.conf:2: this section is not closed",
           -EINVAL },
+        { "\ntls.key = x\n", "",
+          "a.conf:2: tls.key is written in a section here: tls { key = ", -EINVAL },
         { "gc = 3\n", "", "a.conf:1: missing opening brace for section 'gc'", -EINVAL },
         { "root = a b\n", "", "a.conf:1: unknown option 'b'", -ENOENT },
         { "listen = *:80\n", "", "a.conf:1: a value with * must stand in", -EINVAL },
@@ -296,6 +315,8 @@ static void the_example_shows_every_option_at_its_default(void **state)
 }
 
 TEST_MAIN(test_with(values_are_read_with_sections_and_their_lines, make_folder,
+                    remove_folder),
+          test_with(a_byte_order_mark_at_the_beginning_is_skipped, make_folder,
                     remove_folder),
           test_with(the_environment_can_be_inserted, make_folder, remove_folder),
           test_with(a_file_can_include_another_from_its_own_folder, make_folder,

@@ -243,6 +243,8 @@ static void smuggling_is_refused(void **state)
         ROW(POST "Transfer-Encoding: identity\r\n\r\n", "refused 400\n"),
         ROW(POST "Transfer-Encoding: chunked, gzip\r\n\r\n", "refused 400\n"),
         ROW(POST "Transfer-Encoding: chunked, chunked\r\n\r\n", "refused 400\n"),
+        ROW(POST "Transfer-Encoding: ,chunked\r\n\r\n", "refused 400\n"),
+        ROW(POST "Transfer-Encoding: gzip,,chunked\r\n\r\n", "refused 400\n"),
         ROW(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
             "refused 400\n"),
         ROW(POST "Transfer-Encoding: xchunked\r\n\r\n", "refused 400\n"),

@@ -21,7 +21,7 @@ static pid_t next_pid;
 int forks, hosts, threads, gone, released, fork_error;
 pid_t killed[KILLS_MAX];
 int kills;
-static int far_end[SEATS_MAX]; /* the worker's side of each channel */
+static struct channel far_end[SEATS_MAX]; /* the worker's side of each channel */
 uint64_t available;
 
 static int fake_channel(struct instance *inst)
@@ -31,7 +31,8 @@ static int fake_channel(struct instance *inst)
     if (rc < 0)
         return rc;
     channel_init(&inst->channel, fd[0], inst->slot, inst->generation);
-    far_end[inst->seat] = fd[1];
+    channel_init(&far_end[inst->seat], fd[1], inst->slot, inst->generation);
+    supervisor_greet(inst);
     return 0;
 }
 
@@ -77,6 +78,12 @@ static void fake_kill(void *arg, pid_t pid, int signo)
         killed[kills++] = pid;
 }
 
+static void fake_abort(void *arg, pid_t pid, pid_t tid)
+{
+    (void)tid;
+    fake_kill(arg, pid, SIGABRT);
+}
+
 static uint64_t fake_available(void *arg)
 {
     (void)arg;
@@ -89,9 +96,9 @@ static void fake_gone(void *arg, struct instance *inst)
     gone++;
     if (inst->channel.fd >= 0)
         close(inst->channel.fd);
-    if (far_end[inst->seat] >= 0)
-        close(far_end[inst->seat]);
-    far_end[inst->seat] = -1;
+    if (far_end[inst->seat].fd >= 0)
+        close(far_end[inst->seat].fd);
+    far_end[inst->seat].fd = -1;
 }
 
 static void fake_host_gone(void *arg, struct child *child)
@@ -119,6 +126,7 @@ static const struct supervisor_ops ops = {
     .fork_host = fake_fork_host,
     .start_thread = fake_start_thread,
     .kill = fake_kill,
+    .abort = fake_abort,
     .available = fake_available,
     .limits = fake_limits,
     .gone = fake_gone,
@@ -152,7 +160,8 @@ void begin(const char *mode, unsigned slots)
     next_pid = 1000;
     forks = hosts = threads = gone = released = fork_error = kills = 0;
     available = UINT64_MAX;
-    memset(far_end, -1, sizeof far_end);
+    for (size_t i = 0; i < TEST_COUNT(far_end); i++)
+        far_end[i].fd = -1;
     supervisor_init(&sup, &ops, NULL, region, options, slots);
 }
 
@@ -214,12 +223,11 @@ void die(struct instance *inst, int status)
 enum message_kind told(const struct instance *inst)
 {
     static struct message m;
-    struct channel far;
     int fd;
 
-    channel_init(&far, far_end[inst->seat], inst->slot, inst->generation);
-    return channel_receive(&far, &m, &fd) == 1 ? (enum message_kind)m.kind
-                                               : MESSAGE_NONE;
+    return channel_receive(&far_end[inst->seat], &m, &fd) == 1
+               ? (enum message_kind)m.kind
+               : MESSAGE_NONE;
 }
 
 void start(const char *mode, unsigned slots)

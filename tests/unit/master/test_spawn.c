@@ -19,6 +19,7 @@
 #include "server/conf/options.h"
 #include "server/master/heap.h"
 #include "server/master/instance.h"
+#include "server/master/supervisor.h"
 #include "server/shared/region.h"
 #include "tests/test.h"
 
@@ -26,6 +27,7 @@ static struct region *region;
 static struct options *options;
 static struct heap heap;
 static struct spawn spawn;
+static struct supervisor sup; /* in PHASE_RUN */
 static struct instance inst;
 static int listener;
 
@@ -93,9 +95,11 @@ static int make(void **state)
                             .admin_listener = -1,
                             .access_log_fd = -1,
                             .fork = fork };
-    inst = (struct instance){
-        .slot = 3, .seat = 6, .generation = 9, .channel = { .fd = -1 }
-    };
+    inst = (struct instance){ .supervisor = &sup,
+                              .slot = 3,
+                              .seat = 6,
+                              .generation = 9,
+                              .channel = { .fd = -1 } };
     return heap_open(&heap, options, region, &why);
 }
 

@@ -82,6 +82,35 @@ static void who_holds_back_the_collector_is_killed_and_replaced(void **state)
     end();
 }
 
+static void who_hangs_is_told_to_abort_and_killed_if_it_does_not(void **state)
+{
+    struct instance *inst;
+
+    (void)state;
+    start("naive", 2);
+    inst = at(1, SEAT_READY);
+    for (int i = 0; i < 3; i++) {
+        supervisor_hangs(&sup, inst->seat, 60 * S, now_ns);
+        settle();
+    }
+    check_int(kills, 1, "told once");
+    check_int(killed[0], inst->child->pid);
+    check_uint(region->master.hangs, 1);
+    now_ns += 2 * S;
+    settle();
+    check_int(kills, 2);
+    check_int(killed[1], inst->child->pid);
+    die(inst, SIGKILL);
+    now_ns += 100 * MS;
+    settle();
+    check_true(!at(1, SEAT_STARTING)->hangs, "the next one does not");
+    become_ready(1);
+    check_uint(region->master.deaths, 1);
+    supervisor_hangs(&sup, at(1, SEAT_READY)->seat ^ 1, 60 * S, now_ns);
+    check_int(kills, 2, "nobody is on that seat");
+    end();
+}
+
 static void deaths_before_ready_trip_the_breaker(void **state)
 {
     (void)state;
@@ -295,6 +324,69 @@ static void draining_tells_all_and_forks_none(void **state)
     end();
 }
 
+/* The last of those who are queued need somebody who serves them. */
+static void the_last_are_told_once_and_replaced_when_they_die(void **state)
+{
+    (void)state;
+    start("naive", 2);
+    supervisor_notice(&sup);
+    settle();
+    check_int(told(at(0, SEAT_READY)), MESSAGE_NONE, "nothing changes for workers");
+    supervisor_last(&sup, now_ns);
+    settle();
+    settle();
+    for (unsigned i = 0; i < 2; i++) {
+        check_int(told(at(i, SEAT_READY)), MESSAGE_DRAIN, "slot %u", i);
+        check_int(told(at(i, SEAT_READY)), MESSAGE_NONE, "slot %u is told once", i);
+    }
+    die(at(0, SEAT_READY), SIGKILL);
+    now_ns += S;
+    settle();
+    check_int(forks, 3);
+    check_int(told(at(0, SEAT_STARTING)), MESSAGE_DRAIN, "the replacement");
+    become_ready(0);
+    supervisor_drain(&sup, now_ns);
+    settle();
+    check_uint(at(1, SEAT_DRAINING)->deadline_ns, now_ns + (30 - 1 + 2) * S,
+               "drain_timeout began with the phase before");
+    check_int(told(at(1, SEAT_DRAINING)), MESSAGE_DRAIN, "again, to stop");
+    die(at(0, SEAT_DRAINING), 0);
+    die(at(1, SEAT_DRAINING), 0);
+    check_true(supervisor_is_empty(&sup));
+    check_int(forks, 3, "nobody is replaced any more");
+    end();
+}
+
+static void phases_go_one_way(void **state)
+{
+    static const struct {
+        enum supervisor_phase from, to, want;
+    } all[] = {
+        { PHASE_RUN, PHASE_NOTICE, PHASE_NOTICE },
+        { PHASE_NOTICE, PHASE_LAST, PHASE_LAST },
+        { PHASE_LAST, PHASE_NOTICE, PHASE_LAST },
+        { PHASE_RUN, PHASE_DRAIN, PHASE_DRAIN },
+        { PHASE_DRAIN, PHASE_LAST, PHASE_DRAIN },
+        { PHASE_QUIT, PHASE_DRAIN, PHASE_QUIT },
+        { PHASE_QUIT, PHASE_LAST, PHASE_QUIT },
+        { PHASE_QUIT, PHASE_NOTICE, PHASE_QUIT },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < TEST_COUNT(all); i++) {
+        begin("naive", 1);
+        sup.phase = all[i].from;
+        if (all[i].to == PHASE_NOTICE)
+            supervisor_notice(&sup);
+        else if (all[i].to == PHASE_LAST)
+            supervisor_last(&sup, now_ns);
+        else
+            supervisor_drain(&sup, now_ns);
+        check_int(sup.phase, all[i].want, "case %zu", i);
+        end();
+    }
+}
+
 static void quitting_kills_who_stays(void **state)
 {
     (void)state;
@@ -387,6 +479,7 @@ TEST_MAIN(test(all_slots_are_forked_and_become_ready),
           test(only_as_many_start_at_once_as_may_be_unready),
           test(a_dead_worker_is_replaced_after_the_back_off),
           test(who_holds_back_the_collector_is_killed_and_replaced),
+          test(who_hangs_is_told_to_abort_and_killed_if_it_does_not),
           test(deaths_before_ready_trip_the_breaker),
           test(one_that_becomes_ready_resets_the_breaker),
           test(one_that_does_not_become_ready_is_killed),
@@ -398,7 +491,9 @@ TEST_MAIN(test(all_slots_are_forked_and_become_ready),
           test(one_slot_that_recycles_all_the_time_does_not_starve_others),
           test(who_does_not_drain_in_time_is_killed),
           test(fewer_slots_drain_and_more_are_forked),
-          test(draining_tells_all_and_forks_none), test(quitting_kills_who_stays),
+          test(draining_tells_all_and_forks_none),
+          test(the_last_are_told_once_and_replaced_when_they_die),
+          test(phases_go_one_way), test(quitting_kills_who_stays),
           test(a_stranger_is_not_ours),
           test(who_closes_its_channel_and_stays_is_killed),
           test(random_lives_end_settled))

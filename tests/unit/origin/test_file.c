@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/base/clock.h"
@@ -316,6 +318,60 @@ static void a_change_on_disk_is_noticed(void **state)
     check_false(origin_unchanged(f->origin, SPAN("/d/"), &stamp), "another file");
 }
 
+/* What changes from here on has another ctime than what changed before. */
+static void await_tick(void)
+{
+    struct timespec begin, now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &begin);
+    do
+        clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    while (now.tv_sec == begin.tv_sec && now.tv_nsec == begin.tv_nsec);
+}
+
+/* Without a trace in inode, size and mtime: those of a copy that keeps its times. */
+static void what_only_the_ctime_tells_is_seen(void **state)
+{
+    struct fixture *f = *state;
+    char path[256], aside[256];
+    make_dir(in_root(f, ""), "d");
+    put(in_root(f, "d"), "index.html", 20);
+    struct origin_result r = fetch(f, "/d/");
+    struct origin_stamp stamp = r.stamp;
+    origin_result_free(&r);
+    strcpy(path, in_root(f, "d/index.html"));
+
+    await_tick();
+    check_int(chmod(path, 0), 0);
+    check_false(origin_unchanged(f->origin, SPAN("/d/"), &stamp), "its mode");
+
+    check_int(chmod(path, 0644), 0);
+    r = fetch(f, "/d/");
+    stamp = r.stamp;
+    origin_result_free(&r);
+    struct stat st;
+    check_int(stat(path, &st), 0);
+    await_tick();
+    int fd = open(path, O_WRONLY);
+    check_int(pwrite(fd, "?", 1, 0), 1);
+    const struct timespec old[2] = { st.st_mtim, st.st_mtim };
+    check_int(futimens(fd, old), 0);
+    close(fd);
+    check_false(origin_unchanged(f->origin, SPAN("/d/"), &stamp), "its bytes");
+
+    r = fetch(f, "/d/");
+    stamp = r.stamp;
+    origin_result_free(&r);
+    strcpy(path, in_root(f, "d"));
+    snprintf(aside, sizeof aside, "%s/aside", f->dir); /* beside the root */
+    check_int(rename(path, aside), 0);
+    check_int(symlink(aside, path), 0);
+    check_false(origin_unchanged(f->origin, SPAN("/d/"), &stamp),
+                "a link out of the root");
+    check_int(unlink(path), 0);
+    check_int(rename(aside, path), 0);
+    check_true(origin_unchanged(f->origin, SPAN("/d/"), &stamp));
+}
+
 /* A second write within the tick of the first would leave the stamp as it is. */
 static void what_was_written_just_now_is_not_cached(void **state)
 {
@@ -380,5 +436,6 @@ TEST_MAIN(test_with(a_file_comes_whole_with_its_head, setup, teardown),
           test_with(a_file_that_may_not_be_read_is_forbidden, setup, teardown),
           test_with(without_descriptors_the_answer_is_503, setup, teardown),
           test_with(a_change_on_disk_is_noticed, setup, teardown),
+          test_with(what_only_the_ctime_tells_is_seen, setup, teardown),
           test_with(what_was_written_just_now_is_not_cached, setup, teardown),
           test_with(a_root_that_cannot_be_served_is_refused, setup, teardown))

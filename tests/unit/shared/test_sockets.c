@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,6 +91,74 @@ static void port_0_becomes_a_free_one_and_a_busy_one_is_an_error(void **state)
     close(fd);
 }
 
+static int try_to_connect(const struct address *to)
+{
+    int fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    check_true(fd >= 0);
+    if (connect(fd, &to->at.any, to->length) < 0)
+        check_int(errno, EINPROGRESS);
+    return fd;
+}
+
+static bool is_connected(int fd, int wait_ms)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+    return poll(&p, 1, wait_ms) == 1 && (p.revents & (POLLERR | POLLHUP)) == 0;
+}
+
+/* Both families: the filter sees the TCP header, whatever carries it. */
+static void behind_a_shut_door_nobody_new_comes_and_who_waits_is_there(void **state)
+{
+    static const char *const where[] = { "127.0.0.1:0", "[::1]:0" };
+
+    (void)state;
+    for (size_t i = 0; i < TEST_COUNT(where); i++) {
+        struct address a;
+        int listener, early, late, served;
+        char byte = 0;
+
+        if (listen_on(where[i], true, &a, &listener) == -EADDRNOTAVAIL)
+            continue; /* a machine without IPv6 */
+        check_uint(sockets_queued(listener), 0, "%s", where[i]);
+        early = try_to_connect(&a);
+        check_true(is_connected(early, 60000), "%s: before", where[i]);
+        check_uint(sockets_queued(listener), 1, "%s", where[i]);
+        check_int(sockets_shut_door(listener), 0, "%s", where[i]);
+        late = try_to_connect(&a);
+        check_false(is_connected(late, 100), "%s: after", where[i]);
+        check_uint(sockets_queued(listener), 1, "%s: who came before waits", where[i]);
+        served = accept(listener, NULL, NULL);
+        check_true(served >= 0, "%s", where[i]);
+        check_int(write(early, "x", 1), 1);
+        check_int(read(served, &byte, 1), 1, "%s: its bytes pass", where[i]);
+        check_uint(sockets_queued(listener), 0, "%s", where[i]);
+        close(late);
+        close(served);
+        close(early);
+        close(listener);
+    }
+}
+
+static void a_handshake_over_the_loopback_is_not_waited_for_as_long(void **state)
+{
+    struct address a;
+    int here, everywhere;
+
+    (void)state;
+    check_int(listen_on("127.0.0.1:0", true, &a, &here), 0);
+    check_int(listen_on("*:0", true, &a, &everywhere), 0);
+    check_true(sockets_handshake_ns(here) < sockets_handshake_ns(everywhere));
+    close(here);
+    close(everywhere);
+    check_true(sockets_handshake_ns(-1) > 0, "nonsense in, the long one out");
+    check_uint(sockets_queued(-1), 0);
+    check_int(sockets_shut_door(-1), -EBADF);
+}
+
 TEST_MAIN(test(good_addresses_come_back_in_the_same_form),
           test(bad_addresses_are_refused_with_the_reason),
-          test(port_0_becomes_a_free_one_and_a_busy_one_is_an_error))
+          test(port_0_becomes_a_free_one_and_a_busy_one_is_an_error),
+          test(behind_a_shut_door_nobody_new_comes_and_who_waits_is_there),
+          test(a_handshake_over_the_loopback_is_not_waited_for_as_long))

@@ -41,8 +41,9 @@ static void setup(struct fixture *f, unsigned listeners, unsigned limit)
     f->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     for (int i = 0; i < 2; i++)
         f->listeners[i] = open_listener(&f->at[i]);
-    check_int(
-        acceptor_start(&f->acceptor, f->listeners, listeners, limit, f->wake_fd, 0), 0);
+    check_int(acceptor_start(&f->acceptor, f->listeners, listeners, limit, f->wake_fd,
+                             0, NULL),
+              0);
 }
 
 static void teardown(struct fixture *f)

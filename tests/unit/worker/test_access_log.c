@@ -54,7 +54,7 @@ static void lines_are_in_combined_format(void **state)
                                           .status = cases[i].status,
                                           .bytes = cases[i].bytes };
         char out[ACCESS_LINE_MAX];
-        size_t n = access_line_format(out, &line, "T");
+        size_t n = access_line_combined(out, &line, "T");
 
         check_mem(out, n, cases[i].want, strlen(cases[i].want), "%s", cases[i].request);
     }
@@ -78,7 +78,7 @@ static void what_a_client_sends_is_cut_so_that_a_line_fits(void **state)
                                           .user_agent = s,
                                           .status = 999,
                                           .bytes = UINT64_MAX };
-        size_t n = access_line_format(out, &line, "10/Oct/2026:13:55:36 +0000");
+        size_t n = access_line_combined(out, &line, "10/Oct/2026:13:55:36 +0000");
         check_true(n <= ACCESS_LINE_MAX, "%zu bytes of 0x%02x", n, (unsigned)bytes[i]);
         check_int(out[n - 1], '\n');
         check_true(memchr(out, '\n', n) == out + n - 1, "one line");
@@ -219,7 +219,83 @@ static void a_line_torn_by_a_full_disk_does_not_tear_the_next(void **state)
     unlink(path);
 }
 
-TEST_MAIN(test(lines_are_in_combined_format),
+static void lines_of_json_are_escaped_and_say_what_is_known(void **state)
+{
+    struct peer peer = peer_of("2001:db8::1");
+    struct access_line line = { .peer = &peer,
+                                .request = SPAN("GET /\"\\\n\x7f\xc3 HTTP/1.1"),
+                                .user_agent = SPAN("a\tb"),
+                                .id = SPAN("x-1"),
+                                .cache = "hit",
+                                .status = 200,
+                                .slot = 3,
+                                .generation = 7,
+                                .bytes = UINT64_MAX,
+                                .duration_ns = 1234567,
+                                .queue_ns = 999,
+                                .time_ms = 7 };
+    char out[ACCESS_LINE_MAX];
+    size_t n = access_line_json(out, &line, "T");
+    static const char want[] =
+        "{\"time\":\"T.007Z\",\"client\":\"2001:db8::1\",\"method\":\"GET\","
+        "\"target\":\"/\\\"\\\\\\u000a\\u007f\\u00c3\",\"protocol\":\"HTTP/1.1\","
+        "\"status\":200,\"bytes\":18446744073709551615,\"duration_us\":1234,"
+        "\"queue_us\":0,\"cache\":\"hit\",\"slot\":3,\"generation\":7,\"id\":\"x-1\","
+        "\"referer\":\"\",\"user_agent\":\"a\\u0009b\"}\n";
+
+    (void)state;
+    check_mem(out, n, want, sizeof want - 1);
+}
+
+/* Everything at its longest, and made of bytes that need the longest escapes. */
+static void the_longest_line_of_json_fits_and_is_whole(void **state)
+{
+    static char rubbish[8192];
+    struct peer peer = peer_of("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255");
+    char out[ACCESS_LINE_MAX], id[128];
+
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        memset(rubbish, "\x01\"x"[kind], sizeof rubbish);
+        memset(id, 'i', sizeof id);
+        struct span all = span_make(rubbish, sizeof rubbish);
+        struct access_line line = { .peer = &peer,
+                                    .request = all,
+                                    .referer = all,
+                                    .user_agent = all,
+                                    .id = span_make(id, sizeof id),
+                                    .cache = "none",
+                                    .status = 599,
+                                    .slot = UINT32_MAX,
+                                    .generation = UINT32_MAX,
+                                    .bytes = UINT64_MAX,
+                                    .duration_ns = UINT64_MAX,
+                                    .queue_ns = UINT64_MAX,
+                                    .time_ms = 999 };
+        size_t n = access_line_json(out, &line, "2026-11-26T21:47:01");
+
+        check_true(n <= ACCESS_LINE_MAX && out[n - 1] == '\n' && out[n - 2] == '}');
+        rubbish[100] = ' '; /* so that all three words are there */
+        rubbish[5000] = ' ';
+        n = access_line_json(out, &line, "2026-11-26T21:47:01");
+        check_true(n <= ACCESS_LINE_MAX && out[n - 2] == '}', "kind %d", kind);
+    }
+}
+
+static void both_times_are_of_the_same_second(void **state)
+{
+    char combined[ACCESS_TIME_MAX], json[ACCESS_TIME_MAX];
+
+    (void)state;
+    access_time_combined(combined, 1000000000);
+    access_time_json(json, 1000000000);
+    check_str(combined, "09/Sep/2001:01:46:40 +0000");
+    check_str(json, "2001-09-09T01:46:40");
+}
+
+TEST_MAIN(test(lines_of_json_are_escaped_and_say_what_is_known),
+          test(the_longest_line_of_json_fits_and_is_whole),
+          test(both_times_are_of_the_same_second), test(lines_are_in_combined_format),
           test(what_a_client_sends_is_cut_so_that_a_line_fits),
           test(a_batch_is_written_by_flush_and_survives_a_reopen),
           test(a_full_pipe_drops_whole_lines_and_does_not_wait),

@@ -11,11 +11,11 @@
 
 /* Written again by hand, so that a slip in the table is seen. */
 static const char *const moves[CONN_STATE_N] = {
-    /*                 head body handle wait send linger closing */
-    [CONN_READ_HEAD] = "-BH-S-C", [CONN_READ_BODY] = "--H-S-C",
-    [CONN_HANDLE] = "---WS-C",    [CONN_WAIT] = "----S-C",
-    [CONN_SEND] = "RB---LC",      [CONN_LINGER] = "------C",
-    [CONN_CLOSING] = "-------",
+    /*                  proxy head body handle wait send linger closing */
+    [CONN_READ_PROXY] = "-R-----C", [CONN_READ_HEAD] = "--BH-S-C",
+    [CONN_READ_BODY] = "---H-S-C",  [CONN_HANDLE] = "----WS-C",
+    [CONN_WAIT] = "-----S-C",       [CONN_SEND] = "-RB---LC",
+    [CONN_LINGER] = "-------C",     [CONN_CLOSING] = "--------",
 };
 
 static void every_move_is_allowed_or_forbidden_as_listed(void **state)

@@ -181,6 +181,33 @@ static void a_draining_slot_leaves_new_connections_to_others(void **state)
     slot_end(&slot);
 }
 
+static void tell_to_drain(enum drain_how how)
+{
+    const uint64_t arg[3] = { 60000, how };
+
+    check_int(channel_send(&slot.channel, MESSAGE_DRAIN, arg, NULL, 0, -1), 0);
+}
+
+static void a_slot_may_drain_and_accept_until_it_is_told_not_to(void **state)
+{
+    (void)state;
+    slot_make_small(&slot);
+    slot_start(&slot);
+    tell_to_drain(DRAIN_ACCEPT);
+    while (atomic_load(&slot.region->seats[0].board.state) != SEAT_DRAINING)
+        poll(NULL, 0, 1);
+    for (int i = 0; i < 3; i++) {
+        int fd = slot_connect(&slot);
+        slot_write(fd, GET);
+        expect_reply(fd, 200, "close");
+        check_true(slot_at_end(fd), "connection %d", i);
+        close(fd);
+    }
+    tell_to_drain(DRAIN_STOP);
+    slot_expect(&slot, MESSAGE_DRAINED);
+    slot_end(&slot);
+}
+
 static void a_drain_ends_at_its_deadline(void **state)
 {
     (void)state;
@@ -251,6 +278,7 @@ TEST_MAIN(test(every_wait_for_a_client_has_its_deadline),
           test(a_client_that_does_not_read_is_given_up),
           test(a_draining_slot_answers_with_close_and_leaves),
           test(a_draining_slot_leaves_new_connections_to_others),
+          test(a_slot_may_drain_and_accept_until_it_is_told_not_to),
           test(a_drain_ends_at_its_deadline), test(quit_ends_at_once),
           test(a_slot_whose_master_is_gone_drains),
           test(a_worn_out_slot_asks_once_to_be_replaced))

@@ -232,6 +232,18 @@ static void a_finished_fetch_answers_until_the_master_has_published_it(void **st
     slot_stop(&slot);
 }
 
+static void get_object(int fd, int i)
+{
+    char path[16];
+    struct reply r;
+
+    snprintf(path, sizeof path, "/o/%d", i);
+    get(fd, path);
+    slot_read_reply(fd, true, &r);
+    check_int(r.status, 200);
+    reply_free(&r);
+}
+
 static void a_full_ring_drops_and_counts(void **state)
 {
     (void)state;
@@ -243,20 +255,65 @@ static void a_full_ring_drops_and_counts(void **state)
     slot_set(&slot, "synthetic.sigma", "0");
     slot_start(&slot);
     int fd = slot_connect(&slot);
-    for (int i = 0; i < 100; i++) { /* 10 MB into 4 MiB that nobody reads */
-        char path[16];
-        struct reply r;
-
-        snprintf(path, sizeof path, "/o/%d", i);
-        get(fd, path);
-        slot_read_reply(fd, true, &r);
-        check_int(r.status, 200);
-        reply_free(&r);
-    }
+    for (int i = 0; i < 100; i++) /* 10 MB into 4 MiB that nobody reads */
+        get_object(fd, i);
     uint64_t published = slot_count(&slot, COUNTER_published);
     check_true(published > 10 && published < 60, "%d published", (int)published);
     check_uint(published + slot_count(&slot, COUNTER_publish_dropped), 100);
     check_uint(slot_count(&slot, COUNTER_stored), 100);
+    close(fd);
+    slot_stop(&slot);
+}
+
+/* Large ones are memory while they wait in the channel, which would hold hundreds. */
+static void as_many_bytes_as_are_allowed_are_on_their_way_to_the_master(void **state)
+{
+    enum { BYTES = 900 << 10, ROOM = PUBLISH_FILES_BYTES / BYTES };
+    struct seat *seat;
+
+    (void)state;
+    slot_make(&slot);
+    slot_cache(&slot, 64 << 20);
+    slot_set(&slot, "origin", "synthetic");
+    slot_set(&slot, "synthetic.objects", "100");
+    slot_set(&slot, "synthetic.median", "900k");
+    slot_set(&slot, "synthetic.sigma", "0");
+    slot_start(&slot);
+    seat = &slot.region->seats[0];
+    int fd = slot_connect(&slot);
+    for (int i = 0; i < 10; i++)
+        get_object(fd, i);
+    check_uint(slot_count(&slot, COUNTER_published), ROOM, "of a master that is slow");
+    check_uint(slot_count(&slot, COUNTER_publish_dropped), 10 - ROOM);
+
+    /* the master takes one */
+    uint64_t n = slot_expect(&slot, MESSAGE_PUBLISH_FD).arg[0];
+    check_true(n >= BYTES, "%d bytes", (int)n);
+    atomic_store(&seat->publish_files_taken, n);
+    get_object(fd, 10);
+    get_object(fd, 11);
+    check_uint(slot_count(&slot, COUNTER_published), ROOM + 1);
+    close(fd);
+    slot_stop(&slot);
+}
+
+/* cache_object_max may be far over the bound. */
+static void one_that_is_larger_than_the_bound_is_published_alone(void **state)
+{
+    (void)state;
+    slot_make(&slot);
+    slot_cache(&slot, 64 << 20);
+    slot_set(&slot, "origin", "synthetic");
+    slot_set(&slot, "cache_object_max", "16m");
+    slot_set(&slot, "synthetic.objects", "100");
+    slot_set(&slot, "synthetic.median", "5m");
+    slot_set(&slot, "synthetic.sigma", "0");
+    slot_start(&slot);
+    int fd = slot_connect(&slot);
+    get_object(fd, 0);
+    get_object(fd, 1);
+    check_uint(slot_count(&slot, COUNTER_published), 1);
+    check_uint(slot_count(&slot, COUNTER_publish_dropped), 1);
     close(fd);
     slot_stop(&slot);
 }
@@ -268,4 +325,6 @@ TEST_MAIN(test(those_who_ask_for_the_same_wait_for_one_fetch),
           test(a_slot_may_end_while_it_fetches),
           test(what_is_fetched_is_offered_to_the_master),
           test(a_finished_fetch_answers_until_the_master_has_published_it),
-          test(a_full_ring_drops_and_counts))
+          test(a_full_ring_drops_and_counts),
+          test(as_many_bytes_as_are_allowed_are_on_their_way_to_the_master),
+          test(one_that_is_larger_than_the_bound_is_published_alone))

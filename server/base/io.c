@@ -4,7 +4,7 @@
  * The calls made for sockets, not read() and writev(): on a loopback pair they took
  * 0.14 and 0.11 microseconds less of 1.5 and 3.1, since they skip the file layer.
  */
-#include "server/worker/io.h"
+#include "server/base/io.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,12 +14,12 @@
 
 enum { GATHER_MAX = 4096 };
 
-static ssize_t plain_read(int fd, void *to, size_t n)
+static ssize_t plain_read(struct wire *w, void *to, size_t n)
 {
     ssize_t got;
 
     do {
-        got = recv(fd, to, n, 0);
+        got = recv(w->fd, to, n, 0);
     } while (got < 0 && errno == EINTR);
     return got < 0 ? -errno : got;
 }
@@ -41,7 +41,8 @@ static const void *gather(char to[GATHER_MAX], const struct iovec *from, int cou
     return to;
 }
 
-static ssize_t plain_writev(int fd, const struct iovec *from, int count, bool more)
+static ssize_t plain_writev(struct wire *w, const struct iovec *from, int count,
+                            bool more)
 {
     const struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)from,
                                 .msg_iovlen = (size_t)count };
@@ -52,25 +53,31 @@ static ssize_t plain_writev(int fd, const struct iovec *from, int count, bool mo
     ssize_t got;
 
     do {
-        got = piece != NULL ? send(fd, piece, n, flags) : sendmsg(fd, &msg, flags);
+        got =
+            piece != NULL ? send(w->fd, piece, n, flags) : sendmsg(w->fd, &msg, flags);
     } while (got < 0 && errno == EINTR);
     return got < 0 ? -errno : got;
 }
 
-static ssize_t plain_send_file(int fd, int file, uint64_t at, size_t n)
+static ssize_t plain_send_file(struct wire *w, int file, uint64_t at, size_t n)
 {
     off_t from = (off_t)at;
     ssize_t got;
 
     do {
-        got = sendfile(fd, file, &from, n);
+        got = sendfile(w->fd, file, &from, n);
     } while (got < 0 && errno == EINTR);
     return got < 0 ? -errno : got;
 }
 
-static int plain_end(int fd)
+static int plain_end(struct wire *w)
 {
-    return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+    return shutdown(w->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static void plain_close(struct wire *w)
+{
+    close(w->fd);
 }
 
 const struct io io_plain = {
@@ -79,4 +86,5 @@ const struct io io_plain = {
     .writev = plain_writev,
     .send_file = plain_send_file,
     .end = plain_end,
+    .close = plain_close,
 };
