@@ -3,8 +3,10 @@
 """What a fork of the master costs, by the size and kind of its heap.
 
 Starts cowshed with the synthetic origin preloaded to a given size, asks for reforks, and reads
-the duration of each fork() from the event stream. The order of sizes is shuffled in each
-round. Exit code 0 when the fork with the largest shared heap takes at most --limit times as long as with
+the duration of each fork() from the event stream. Between two reforks it waits until the older
+workers are gone and some milliseconds more: a worker that gives back a gigabyte has the other
+processor and the caches, for longer the larger the heap is, and a fork that runs beside it
+would be told as longer than it is. The order of sizes is shuffled in each round. Exit code 0 when the fork with the largest shared heap takes at most --limit times as long as with
 the smallest one, by medians; 1 when not.
 """
 import argparse
@@ -61,9 +63,20 @@ class Server:
             slots = self.status()["slots"]
             ready = [s for s in slots if s["generation"] > generation and s["state"] == "ready"]
             if len(ready) == len(slots):
-                return
+                break
             time.sleep(0.02)
-        raise RuntimeError("no new generation within 60 s")
+        else:
+            raise RuntimeError("no new generation within 60 s")
+        while len(self.children()) > 1 + len(slots):  # the admin process is one
+            if time.monotonic() >= end:
+                raise RuntimeError("older workers are still there after 60 s")
+            time.sleep(0.02)
+        time.sleep(0.05)
+
+    def children(self):
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return file.read().split()
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -85,7 +98,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cowshed", default="build/cowshed")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--reforks", type=int, default=3)
+    parser.add_argument("--reforks", type=int, default=6)
     parser.add_argument("--limit", type=float, default=1.5)
     args = parser.parse_args()
     times, live = {}, {}

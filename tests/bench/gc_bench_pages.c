@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 enum { PAGE = 4096, RANGES = 4096, MAPS_MAX = 1 << 20, WINDOW = 4096 };
+/* Pages of a mapping that is the shadow memory of a sanitizer: no heap is a terabyte,
+ * and to look at them all takes minutes. */
+#define SHADOW    (UINT64_C(1) << 28)
 #define PRESENT   (UINT64_C(1) << 63)
 #define EXCLUSIVE (UINT64_C(1) << 56)
 
@@ -60,7 +63,7 @@ static struct range *private_ranges(size_t *ret_n)
         char *next = strchr(line, '\n'), *end;
         uintptr_t first = strtoul(line, &end, 16) / PAGE;
         uintptr_t last = strtoul(end + 1, &end, 16) / PAGE;
-        if (end[2] == 'w' && end[4] == 'p') {
+        if (end[2] == 'w' && end[4] == 'p' && last - first < SHADOW) {
             ranges[n++] = (struct range){ first, last, pages };
             pages += last - first;
         }

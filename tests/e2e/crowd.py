@@ -59,7 +59,7 @@ def is_dead(pid):
     """All its threads: one that was about to accept may still take a connection."""
     try:
         return len(os.listdir(f"/proc/{pid}/task")) <= 1 and is_zombie(pid)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 

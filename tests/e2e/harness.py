@@ -117,7 +117,8 @@ def paused(pid):
         wait_until(lambda: is_stopped(pid), f"process {pid} to stop")
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):  # the test may have killed it
+            os.kill(pid, signal.SIGCONT)
 
 
 def check(condition, words):
@@ -402,8 +403,8 @@ class Server:
 
     def _start(self):
         with open(self.folder / "log", "wb") as log:
-            self.proc = subprocess.Popen(
-                self.argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            self.proc = self.popen(
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=drop_file_capabilities if self.unprivileged else None)
         line = wait_until(self._ready_line, "the ready line")
         self.ready = dict(word.split("=", 1) for word in line.split()[1:])
@@ -412,6 +413,9 @@ class Server:
         self.admin = self._address("admin") if self.ready.get("admin", "off") != "off" else None
         self.pids.update(children(self.proc.pid))
         self.fds_when_ready = self.count_fds()
+
+    def popen(self, **how):
+        return subprocess.Popen(self.argv, **how)
 
     def _ready_line(self):
         code = self.proc.poll()
@@ -436,7 +440,10 @@ class Server:
         return Conn(self.address, timeout)
 
     def connect_to_slot(self, slot, path="/"):
-        """A connection that this slot has accepted; it has answered one request."""
+        """A connection that this slot has accepted; it has answered one request. Those that
+        others accept stay until then: the slot with the fewest gets the next."""
+        others = []
+
         def attempt():
             conn = self.connect()
             got = conn.request(path, headers=[("X-Cowshed-Timing", "1")])
@@ -444,10 +451,14 @@ class Server:
             check(match, f"no slot in {got}")
             if int(match.group(1)) == slot:
                 return conn
-            conn.close()
+            others.append(conn)
             return None
 
-        return wait_until(attempt, f"a connection to slot {slot}")
+        try:
+            return wait_until(attempt, f"a connection to slot {slot}")
+        finally:
+            for conn in others:
+                conn.close()
 
     def get(self, path="/", **how):
         """One request on a connection of its own."""

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import urllib.request
 
-from e2e.harness import BUILD, PATIENCE, SANITIZER_WORDS, check, wait_until
+from e2e.harness import BUILD, PATIENCE, SANITIZER_WORDS, check, check_equal, wait_until
 
 COWLOAD = BUILD / "cowload"
 STAND_IN = pathlib.Path(__file__).with_name("stand_in.py")
@@ -36,6 +36,18 @@ def stand_in(mode="fast"):
         proc.kill()
         proc.wait()
         proc.stderr.close()
+
+
+@contextlib.contextmanager
+def known(*args):
+    """The address of a server of known latency."""
+    with subprocess.Popen([COWLOAD, "serve", *args], stdin=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as proc:
+        try:
+            yield proc.stderr.readline().split("listen=")[1].strip()
+        finally:
+            proc.send_signal(signal.SIGTERM)
+            check_equal(proc.wait(20), 0, "the exit code of cowload serve")
 
 
 def wait_for_requests(proc):

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """cowshed ctl: orders and answers on the command line."""
 
+import contextlib
+import re
 import socket
+import subprocess
+import threading
+import time
 
-from e2e.harness import Server, check, check_equal, run_cowshed, test
+from e2e.harness import BINARY, Server, check, check_equal, run_cowshed, test
 
 
 def ctl(server, *words):
@@ -43,6 +48,47 @@ def a_purge_names_a_url_or_everything():
 
 
 @test
+def a_purge_of_a_zero_byte_is_refused_and_purges_nothing():
+    with Server({"a": b"old"}, options={"cache.valid": "1h"}) as server:
+        check_equal(server.get("/a").body, b"old", "the answer")
+        server.wait_for_cached()
+        server.write("a", b"new")
+        for url in ("/a%00b", "*%00b", "/a%00"):
+            got = server.admin_get(f"/ctl/purge?url={url}", method="POST")
+            check_equal(got.status, 400, f"the status of {url}")
+        check_equal(server.get("/a").body, b"old", "what was not purged")
+
+
+@contextlib.contextmanager
+def dripping():
+    """The address of a server that sends a byte now and then, without an end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stop = threading.Event()
+
+        def serve():
+            conn, _ = listener.accept()
+            with conn, contextlib.suppress(OSError):
+                conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while not stop.wait(0.2):
+                    conn.sendall(b" ")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield "{}:{}".format(*listener.getsockname())
+        stop.set()
+        thread.join()
+
+
+@test
+def an_answer_that_does_not_end_is_not_waited_for():
+    with dripping() as address:
+        begin = time.monotonic()
+        code, _, err = run_cowshed("-o", f"admin={address}", "top", "-b", "-n", "1")
+        took = time.monotonic() - begin
+        check(code == 1 and "timed out" in err and took < 15, f"{code} after {took:.1f} s: {err}")
+
+
+@test
 def orders_are_done_when_the_command_ends():
     with Server(slots=2) as server:
         check_equal(ctl(server, "refork")[:2], (0, "done\n"), "ctl refork")
@@ -69,3 +115,47 @@ def wrong_orders_are_complained_about():
         code, _, err = run_cowshed("-o", f"admin={admin}", "ctl", "status")
     check_equal(code, 1, "the exit code without a server")
     check(admin in err and "connection refused" in err, err)
+
+
+@contextlib.contextmanager
+def another():
+    """(pid, address of the admin listener) of a server beside that of the harness."""
+    argv = [str(BINARY), "-o", "root=/", "-l", "127.0.0.1:0", "-o", "admin=127.0.0.1:0", "-w", "1"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as proc:
+        try:
+            for line in proc.stderr:
+                if found := re.match(r"ready .* admin=(\S+)", line):
+                    yield proc.pid, found.group(1)
+                    break
+        finally:
+            proc.terminate()
+            proc.communicate()
+
+
+@test
+def an_order_goes_to_the_master_of_the_pid_file_or_nowhere():
+    with Server(options={"pid_file": "one.pid"}) as server, another() as (pid, admin):
+        generation = server.status()["generation"]
+        pid_file = f"pid_file={server.folder}/one.pid"
+        for name in ("reload", "refork", "reopen", "upgrade"):
+            code, _, err = run_cowshed("-o", pid_file, "-o", f"admin={admin}", "-s", name, "--wait")
+            check_equal(code, 1, f"{name}: the exit code ({err})")
+            check(f"is that of process {pid}, and the pid file" in err
+                  and f"that of {server.proc.pid}: nothing was asked" in err, err)
+        code, _, err = run_cowshed("-o", pid_file, "-o", "admin=127.0.0.1:1", "-s", "reload", "--wait")
+        check_equal(code, 1, "the exit code without an answer")
+        check(f"of the master {server.proc.pid} at 127.0.0.1:1: connection refused" in err, err)
+        check_equal(server.status()["generation"], generation, "the generation")
+        code, _, err = run_cowshed("-o", pid_file, "-o", f"admin={server.ready['admin']}", "-s", "refork",
+                                   "--wait")
+        check_equal((code, server.status()["generation"]), (0, generation + 1), err)
+
+
+@test
+def output_that_cannot_be_written_is_a_failure():
+    with Server() as server, open("/dev/full", "wb") as full:
+        for words in (["-h"], ["-T", "-o", "root=/"], ["ctl", "status"], ["ctl", "workers"], ["ctl", "gc"]):
+            done = subprocess.run([str(BINARY), "-o", "admin={}:{}".format(*server.admin), *words],
+                                  stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+            check_equal(done.returncode, 1, f"{words}: the exit code ({done.stderr})")
+            check("could not write the output: no space left" in done.stderr.lower(), f"{words}: {done.stderr}")

@@ -118,8 +118,8 @@ def an_order_that_nobody_hears_names_the_address():
             address = "127.0.0.1:%d" % nobody.getsockname()[1]
             code, _, err = run_cowshed("-o", "pid_file=pid", "-o", f"admin={address}",
                                        "-s", "refork", "--wait", cwd=server.folder)
-        check(code == 1 and f"the admin listener at {address}: connection refused" in err,
-              f"exit code {code}: {err}")
+        said = f"the admin listener of the master {server.proc.pid} at {address}: connection refused"
+        check(code == 1 and said in err, f"exit code {code}: {err}")
 
 
 @test

@@ -101,6 +101,24 @@ def a_slot_without_descriptors_serves_whom_it_has_says_so_once_and_recovers():
 
 
 @test
+def an_admin_process_without_descriptors_waits_says_so_once_and_recovers():
+    with Server() as server:
+        check_equal(server.admin_get("/readyz").status, 200, "readiness")
+        workers = server.workers().values()
+        admin = next(pid for pid in children(server.proc.pid) if pid not in workers)
+        limit_files(admin, 40)
+        with contextlib.ExitStack() as stack:
+            begin = time.monotonic()
+            for _ in range(60):
+                stack.enter_context(socket.create_connection(server.admin, timeout=30))
+            server.wait_for_log("admin: could not accept a connection: too many open files$")
+            check_calm(admin, "the admin process that can accept nobody")
+            may = 1 + int((time.monotonic() - begin) / 10)
+            check(len(lines(server, "could not accept")) <= may, "lines about accept")
+        check_equal(server.admin_get("/readyz").status, 200, "readiness afterwards")
+
+
+@test
 def failures_that_had_no_line_are_counted_in_a_later_one():
     with Server({"index.html": b"i", **{f"f{i}": b"x" for i in range(30)}}) as server:
         pid = server.workers()[0]
@@ -378,8 +396,8 @@ def a_pid_file_that_cannot_be_written_is_an_error_of_the_start():
 @test
 def files_that_cannot_be_opened_at_the_start_are_named_with_the_reason():
     for option, path, words in (
-            ("pid_file", "/nowhere/pid", "could not open the pid file '/nowhere/pid': no such"),
-            ("pid_file", "/", "could not open the pid file '/': is a directory"),
+            ("pid_file", "/nowhere/pid", "could not use '/nowhere/pid' as pid file: no such"),
+            ("pid_file", "/", "could not use '/' as pid file: is a directory"),
             ("pid_file", "/dev/null",
              "could not use '/dev/null' as pid file: it is no regular file"),
             ("pid_file", "/etc/passwd",

@@ -8,9 +8,11 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 
-from e2e.harness import (MODES, PRIVATE_MODES, Conn, Server, check, check_equal, children, test,
-                         wait_until)
+from e2e.harness import (MODES, PRIVATE_MODES, Conn, Server, Skip, check, check_equal, children,
+                         test, wait_until)
+from tools import find_tool
 
 SAMPLE = re.compile(
     r'(cowshed_[a-z0-9_]+)(\{[a-z_]+="[^"]*"(?:,[a-z_]+="[^"]*")*\})? (-?[0-9.]+(?:e[+-]?\d+)?)')
@@ -40,7 +42,7 @@ def read_metrics(server):
             check(match, f"not a sample: {line!r}")
             name, family = match.group(1), re.sub(r"_(bucket|sum|count)$", "", match.group(1))
             check(name in helped or family in helped, f"no HELP before {line}")
-            check(name in typed or typed.get(family) == "histogram", f"no TYPE before {line}")
+            check(name in typed or typed.get(family) in ("histogram", "summary"), f"no TYPE before {line}")
             name += match.group(2) or ""
             check(name not in values, f"twice: {line}")
             values[name] = float(match.group(3))
@@ -239,6 +241,14 @@ def orders_are_refused_with_a_reason():
             check(words in got.body.decode(), f"{name}: {got.body}")
         got = order(server, "gc", headers=[("Origin", "http://elsewhere.example")])
         check_equal(got.status, 403, "an order from a page of another site")
+        port = server.admin[1]
+        for host, status in ((f"evil.example:{port}", 403), (f"127.0.0.1.evil.example:{port}", 403),
+                             ("localhost.evil.example", 403), (f"[::1]x:{port}", 403),
+                             (f"127.0.0.1:{port}", 200), (f"localhost:{port}", 200), ("[::1]:80", 200)):
+            with Conn(server.admin) as conn:  # a name that was made to point here
+                conn.send(f"POST /ctl/gc HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+                          "Content-Length: 0\r\nConnection: close\r\n\r\n")
+                check_equal(conn.response().status, status, f"an order from a page of {host}")
         check_equal(server.admin_get("/nothing").status, 404, "an unknown page")
         check_equal(server.admin_get("/status", method="POST").status, 405, "POST to a page")
 
@@ -324,6 +334,9 @@ def every_endpoint_of_the_readme_answers_as_it_says():
                 check_equal((got.status, statuses[0]), (200, 200), f"{method} {path} {example}")
                 check(says in got.header("content-type") + got.body.decode(),
                       f"{method} {path} {example}: no {says!r} in {got}")
+                if path == "/ctl/upgrade":  # what follows is answered by the new master
+                    check_equal(server.wait_for_exit(), 0, "the exit code of the old master")
+        wait_until(lambda: not server.leftovers(), "the new master to end")
 
 
 @test
@@ -362,3 +375,16 @@ def an_access_log_that_cannot_be_reopened_is_told_and_the_old_one_stays():
                    "the line in the old log")
         elsewhere.rename(logs)
         check_equal(order(server, "reopen").status, 200, "reopen, when the folder is back")
+
+
+@test
+def promtool_finds_nothing_to_say_about_the_metrics():
+    tool = find_tool("promtool")
+    if tool is None:
+        raise Skip("promtool is not installed: .ci/deps install tools")
+    for mode in ("shared", "naive"):
+        with Server(mode=mode, slots=2) as server:
+            server.get("/")
+            done = subprocess.run([tool, "check", "metrics"], input=server.admin_get("/metrics").body,
+                                  capture_output=True, check=False, timeout=60)
+            check_equal((done.returncode, done.stdout, done.stderr), (0, b"", b""), mode)

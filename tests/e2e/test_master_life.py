@@ -187,7 +187,7 @@ def signals_need_a_master():
     folder = pathlib.Path("/nonexistent")
     for args, words in ((("-s", "reload"), "pid_file"),
                         (("-o", f"pid_file={folder}/x", "-s", "reload"), "no such file"),
-                        (("-s", "jump"), "allowed are reload, reopen, quit, stop and refork")):
+                        (("-s", "jump"), "allowed are reload, reopen, quit, stop, refork and upgrade")):
         code, _, err = run_cowshed(*args)
         check_equal(code, 1, f"the exit code of {args}")
         check(words in err, f"{args}: {err}")
@@ -203,13 +203,6 @@ def two_masters_cannot_share_a_pid_file():
         check("another cowshed holds it" in err, err)
         check_equal((server.folder / "pid").read_text().strip(), server.ready["pid"],
                     "the pid file")
-
-
-@test
-def usr2_says_that_it_cannot():
-    with Server() as server:
-        server.signal(signal.SIGUSR2)
-        server.wait_for_log("a binary upgrade is not supported by this build")
 
 
 @test

@@ -6,10 +6,12 @@ import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
+import threading
 
-from e2e.harness import (BINARY, BUILD, MODES, Conn, Kept, Server, Skip, check, check_equal,
-                         children, run_cowshed, test, wait_until)
+from e2e.harness import (BINARY, BUILD, MODES, Conn, Failure, Kept, Server, Skip, check,
+                         check_equal, children, run_cowshed, test, wait_until)
 
 UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 # A small cache that is filled many times over, and few connections: what is left is the heap.
@@ -166,7 +168,27 @@ def a_worker_over_the_limit_of_its_group_is_killed_by_the_kernel_and_replaced():
             with contextlib.ExitStack() as stack:
                 ask_for_all(server, stack)
                 server.wait_for_log(r"pid \d+ was killed by SIGKILL")
-            check_equal(server.get("/").status, 200, "the answer of the next worker")
+
+            def answers():  # who was queued may have killed the next worker as well
+                with contextlib.suppress(OSError, Failure):
+                    return server.get("/").status == 200
+
+            wait_until(answers, "the answer of a next worker")
+            check_equal(server.proc.poll(), None, "the master's end")
+
+
+def score(pid):
+    return int(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text(encoding="ascii"))
+
+
+@test
+def every_child_stands_before_the_master_by_what_the_master_can_come_to_hold():
+    for mode in MODES:
+        with Server({"index.html": b"x"}, {"cache_bytes": "256m"}, mode=mode) as server:
+            above = {score(pid) - score(server.proc.pid) for pid in children(server.proc.pid)}
+            least = 1000 * (256 << 20) // os.sysconf("SC_PHYS_PAGES") // os.sysconf("SC_PAGESIZE")
+            check(len(above) == 1 and min(above) >= min(least, 1000 - score(server.proc.pid)),
+                  f"mode {mode}: {above}, at least {least} were due")
 
 
 @test
@@ -179,6 +201,56 @@ def with_miss_bytes_the_same_load_stays_below_the_limit_and_every_body_arrives()
             for conn, name in zip(ask_for_all(server, stack), BODIES):
                 check(conn.response().body == BODIES[name], f"the answer to /{name}")
             check_equal(server.workers(), before, "the workers")
+
+
+@test
+def what_waits_for_a_slow_master_has_a_limit():
+    """The same load, each body offered to a master that takes none of them."""
+    need_plain_build()
+    with memory_group() as group:
+        with Server(BODIES, {**HUNGRY, "miss_bytes": "4m"}, program=inside(group)) as server, \
+                contextlib.ExitStack() as stack:
+            before = server.workers()
+            server.proc.send_signal(signal.SIGSTOP)
+            stack.callback(server.proc.send_signal, signal.SIGCONT)
+            for conn, name in zip(ask_for_all(server, stack), BODIES):
+                check(conn.response().body == BODIES[name], f"the answer to /{name}")
+            server.proc.send_signal(signal.SIGCONT)
+            check_equal(server.workers(), before, "the workers")
+            dropped = server.slot(0)["counters"]["publish_dropped"]
+            check(dropped > len(BODIES) / 2, f"{dropped} of {len(BODIES)} were not published")
+
+
+@test
+def a_fork_waits_for_memory_of_the_group_and_not_of_the_machine():
+    with memory_group() as group:
+        argv = [*inside(group), "-l", "127.0.0.1:0", "-o", "admin=off", "-o", "root=/", "-o",
+                "fork.min_available=50m"]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as server:
+            stuck = threading.Timer(30, server.kill)
+            stuck.start()
+            said = ""
+            for line in server.stderr:
+                said += line
+                if found := re.search(r"a fork waits: .* \((\d+) bytes\) are available", line):
+                    check(0 < int(found.group(1)) < LIMIT, said)
+                    break
+            else:
+                raise Failure(f"it did not wait: {said}")
+            stuck.cancel()
+            server.terminate()
+            server.communicate()
+
+
+@test
+def a_cache_that_is_larger_than_the_group_is_warned_of():
+    need_plain_build()
+    warning = r"warn .*the cache and its tables may come to .*, and there are 48\.0m of memory"
+    with memory_group() as group:
+        with Server(options={"cache_bytes": "20m"}, program=inside(group)) as server:
+            server.wait_for_log(warning)
+        with Server(options={"cache_bytes": "2m"}, program=inside(group)) as server:
+            check(not re.search(warning, server.log()), "a warning of a cache that fits")
 
 
 @test
