@@ -138,10 +138,13 @@ int orders_key(const char *url, char *to, size_t *ret_n)
     else if (span_starts_nocase(text, SPAN("https://")))
         scheme = strlen("https://");
     text = span_skip(text, scheme);
-    if (scheme > 0)
-        text = span_skip(text, span_find(text, '/'));
     span_cut(text, '#', &text, &query);
     span_cut(text, '?', &path, &query);
+    if (scheme > 0 && path.n > 0) {
+        path = span_skip(path, span_find(path, '/'));
+        if (path.n == 0)
+            path = SPAN("/"); /* RFC 9110, 4.2.3 */
+    }
     if (path.n == 0 || path.p[0] != '/')
         return -EINVAL;
     return path_normalise(path, to, ret_n) == 0 ? 0 : -EINVAL;

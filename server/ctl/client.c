@@ -77,6 +77,14 @@ static int read_all(int fd, uint64_t deadline_ns, struct buf *b)
     }
 }
 
+/* What answers may be anything: its bytes are for a terminal. */
+static void disarm(char *words)
+{
+    for (; *words != '\0'; words++)
+        if (((unsigned char)*words < ' ' && *words != '\n') || *words == 0x7f)
+            *words = '?';
+}
+
 /* "HTTP/1.x NNN ...": takes the text from the buffer. */
 static int split(struct buf *b, struct client_answer *ret)
 {
@@ -93,6 +101,8 @@ static int split(struct buf *b, struct client_answer *ret)
     end = strstr(ret->text, "\r\n\r\n");
     ret->status = (int)code;
     ret->body = end != NULL ? end + 4 : "";
+    if (end != NULL)
+        disarm(end + 4);
     return 0;
 }
 

@@ -60,17 +60,20 @@ def a_purge_of_a_zero_byte_is_refused_and_purges_nothing():
 
 
 @contextlib.contextmanager
-def dripping():
-    """The address of a server that sends a byte now and then, without an end."""
+def stranger(answer):
+    """The address of a server that sends this to one client, and then a byte of `drip` now and
+    then, without an end; with no drip it ends."""
+    first, drip = answer
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stop = threading.Event()
 
         def serve():
             conn, _ = listener.accept()
             with conn, contextlib.suppress(OSError):
-                conn.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-                while not stop.wait(0.2):
-                    conn.sendall(b" ")
+                conn.recv(4096)
+                conn.sendall(b"HTTP/1.1 " + first)
+                while drip and not stop.wait(0.2):
+                    conn.sendall(drip)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -80,8 +83,22 @@ def dripping():
 
 
 @test
+def an_answer_gives_no_orders_to_a_terminal():
+    answers = (
+        (("ctl", "gc"), b"200 OK\r\n\r\n\x1b[2Jdone\x7f\n"),
+        (("ctl", "gc"), b"500 No\r\n\r\n\x1b]0;x\x07\n"),
+        (("ctl", "workers"), b'200 OK\r\n\r\n{"slots": [{"slot": 0, "state": "\\u001b[2J"}]}'),
+    )
+    for words, answer in answers:
+        with stranger((answer, b"")) as address:
+            _, out, err = run_cowshed("-o", f"admin={address}", *words)
+            check("?" in out + err, f"{out!r} {err!r}")
+            check(not set(out + err) & set("\x1b\x07\x7f"), f"{out!r} {err!r}")
+
+
+@test
 def an_answer_that_does_not_end_is_not_waited_for():
-    with dripping() as address:
+    with stranger((b"200 OK\r\n\r\n", b" ")) as address:
         begin = time.monotonic()
         code, _, err = run_cowshed("-o", f"admin={address}", "top", "-b", "-n", "1")
         took = time.monotonic() - begin

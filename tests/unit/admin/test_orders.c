@@ -19,6 +19,8 @@ static void paths_and_urls_become_the_same_key(void **state)
         { "/a%20b", "/a b" },
         { "//x", "/x" },
         { "http://host/a", "/a" },
+        { "http://host", "/" },
+        { "http://host?a/b", "/" },
         { "HTTPS://host:80/a?b", "/a" },
         { "", "" },
     };
@@ -35,9 +37,9 @@ static void paths_and_urls_become_the_same_key(void **state)
 
 static void what_names_no_path_is_refused(void **state)
 {
-    static const char *const cases[] = { "a",      "http://host", "?x",
-                                         "/..",    "/%2e%2e/x",   "/%zz",
-                                         "/a%2fb", "ftp://host/a" };
+    static const char *const cases[] = { "a",    "http://", "http://?x",
+                                         "?x",   "/..",     "/%2e%2e/x",
+                                         "/%zz", "/a%2fb",  "ftp://host/a" };
 
     (void)state;
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
