@@ -79,6 +79,7 @@ static int take_word(struct inherited *in, struct span name, int value)
     int *to = span_eq(name, SPAN("older"))      ? &in->older
               : span_eq(name, SPAN("pid_file")) ? &in->pid_file
               : span_eq(name, SPAN("dump"))     ? &in->dump
+              : span_eq(name, SPAN("keys"))     ? &in->keys
                                                 : NULL;
     if (to == NULL) /* a newer master may hand over what we do not know */
         return 0;
@@ -116,10 +117,17 @@ void inherited_words(char *out, size_t size, const struct inheritance *what)
     int n = snprintf(out, size, INHERITED_VARIABLE "=older=%d managed=%d", what->older,
                      what->of_manager);
 
-    if (what->pid_file >= 0)
-        n += snprintf(out + n, size - (size_t)n, " pid_file=%d", what->pid_file);
-    if (what->dump >= 0)
-        n += snprintf(out + n, size - (size_t)n, " dump=%d", what->dump);
+    const struct {
+        const char *name;
+        int fd;
+    } files[] = { { "pid_file", what->pid_file },
+                  { "dump", what->dump },
+                  { "keys", what->keys } };
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (files[i].fd >= 0)
+            n += snprintf(out + n, size - (size_t)n, " %s=%d", files[i].name,
+                          files[i].fd);
     for (unsigned i = 0; i < what->count; i++)
         n += snprintf(out + n, size - (size_t)n, " listen=%d", what->listeners[i]);
 }
@@ -131,7 +139,7 @@ int inherited_take_all(struct inherited *in)
 {
     int rc;
 
-    *in = (struct inherited){ .older = -1, .pid_file = -1, .dump = -1 };
+    *in = (struct inherited)INHERITED_NONE;
     rc = take_of_older(in);
     if (rc < 0)
         log_fatal("the environment variable " INHERITED_VARIABLE " makes no sense");
@@ -185,4 +193,5 @@ void inherited_close(struct inherited *in)
     fd_close(&in->older);
     fd_close(&in->pid_file);
     fd_close(&in->dump);
+    fd_close(&in->keys);
 }

@@ -28,7 +28,12 @@ struct inherited {
     int older;       /* channel to the older master; -1: there is none */
     int pid_file;    /* with its lock; -1 */
     int dump;        /* of its cache (cache/dump.h); -1 */
+    int keys;        /* of its session tickets (tls/tickets.h); -1 */
 };
+#define INHERITED_NONE                                      \
+    {                                                       \
+        .older = -1, .pid_file = -1, .dump = -1, .keys = -1 \
+    }
 
 /* Once, at the start. What is no listener, or whose number is not open, is told and
  * left out. 0, or -EINVAL: COWSHED_UPGRADE makes no sense. */
@@ -43,7 +48,7 @@ void inherited_close(struct inherited *);
 struct inheritance {
     const int *listeners;
     unsigned count;
-    int older, pid_file, dump; /* -1: none */
+    int older, pid_file, dump, keys; /* -1: none */
     bool of_manager;
 };
 void inherited_words(char *out, size_t size, const struct inheritance *);

@@ -182,9 +182,8 @@ static void rotate_keys(struct master *m)
         (uint64_t)m->supervisor.options->tls_ticket_rotation_ms * CLOCK_NS_PER_MS;
     int rc;
 
-    if (m->tls_keys == NULL || clock_ns() - m->keys_made_ns < every_ns)
+    if (m->tls_keys == NULL || clock_ns() - m->tls_keys->rotated_ns < every_ns)
         return;
-    m->keys_made_ns = clock_ns();
     rc = tls_keys_rotate(m->tls_keys);
     if (rc < 0)
         log_warn_errno(rc, "could not make a new key of session tickets");

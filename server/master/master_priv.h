@@ -76,7 +76,6 @@ struct master {
     int admin_listener, agent_listener; /* -1: none */
     struct address listen_at, tls_at, admin_at, agent_at;
     struct tls_keys *tls_keys; /* NULL: no TLS */
-    uint64_t keys_made_ns;
     struct event_base *base;
     struct event *signals[SIGNALS_HEARD];
     struct event *timer, *tick;

@@ -261,6 +261,23 @@ static void prepare_board(struct master *m, const struct options *o)
     heap_tick(&m->heap, 0);
 }
 
+/* With those of the master before, whose clients have tickets. */
+static int open_keys(struct master *m)
+{
+    int rc;
+
+    m->tls_keys = tls_keys_new();
+    if (m->tls_keys == NULL)
+        return -errno;
+    if (m->inherited.keys < 0)
+        return 0;
+    rc = tls_keys_read(m->tls_keys, m->inherited.keys);
+    if (rc < 0)
+        log_warn_errno(rc, "could not read the keys of session tickets that were "
+                           "handed over");
+    return 0;
+}
+
 static int open_tls(struct master *m, struct options *o)
 {
     struct option_error error;
@@ -268,13 +285,11 @@ static int open_tls(struct master *m, struct options *o)
 
     if (is_off(o->tls_listen))
         return 0;
-    m->tls_keys = tls_keys_new();
-    if (m->tls_keys == NULL) {
-        log_fatal("could not make the keys of session tickets: %s",
-                  log_errno_text(errno));
+    rc = open_keys(m);
+    if (rc < 0) {
+        log_fatal("could not make the keys of session tickets: %s", log_errno_text(rc));
         return EXIT_OS;
     }
-    m->keys_made_ns = clock_ns();
     rc = make_tls(m, o, &error);
     if (rc < 0)
         log_fatal("%s", error.text);
@@ -295,7 +310,7 @@ int start_master(struct master *m, const struct master_config *config)
                           .agent_listener = -1,
                           .pid_file = { .fd = -1 },
                           .admin = { .channel = { .fd = -1 } },
-                          .inherited = { .older = -1, .pid_file = -1, .dump = -1 },
+                          .inherited = INHERITED_NONE,
                           .upgrade = { .fd = -1 },
                           .older = { .fd = -1 } };
     m->spawn =

@@ -24,6 +24,7 @@
 #include "server/master/master_priv.h"
 #include "server/master/notify.h"
 #include "server/master/obituary.h"
+#include "server/tls/tickets.h"
 
 extern char **environ;
 
@@ -75,6 +76,19 @@ static int dump_cache(const struct master *m)
     return fd;
 }
 
+/* -1: all clients with tickets pay for a full handshake, once. */
+static int write_keys(const struct master *m)
+{
+    int fd;
+
+    if (m->tls_keys == NULL)
+        return -1;
+    fd = tls_keys_write(m->tls_keys);
+    if (fd < 0)
+        log_warn_errno(fd, "could not hand the keys of session tickets over");
+    return fd < 0 ? -1 : fd;
+}
+
 /* --- starting it ---------------------------------------------------------------------
  */
 
@@ -123,12 +137,11 @@ static int let_through(posix_spawn_file_actions_t *actions, int fd)
 static int prepare_files(posix_spawn_file_actions_t *actions,
                          const struct inheritance *what)
 {
-    int rc = let_through(actions, what->older);
+    const int files[] = { what->older, what->pid_file, what->dump, what->keys };
+    int rc = 0;
 
-    if (rc == 0)
-        rc = let_through(actions, what->pid_file);
-    if (rc == 0)
-        rc = let_through(actions, what->dump);
+    for (size_t i = 0; rc == 0 && i < sizeof files / sizeof files[0]; i++)
+        rc = let_through(actions, files[i]);
     for (unsigned i = 0; rc == 0 && i < what->count; i++)
         rc = let_through(actions, what->listeners[i]);
     return rc;
@@ -242,6 +255,7 @@ static int hand_over(struct master *m, int fd)
                                 .older = fd,
                                 .pid_file = m->pid_file.fd,
                                 .dump = dump_cache(m),
+                                .keys = write_keys(m),
                                 .of_manager = m->inherited.of_manager };
 
     for (unsigned i = 0; i < m->spawn.listener_count; i++)
@@ -253,6 +267,7 @@ static int hand_over(struct master *m, int fd)
     CHECK(what.count <= HANDED_MAX);
     rc = start_program(m, &what, &m->upgrade.pid);
     fd_close(&what.dump);
+    fd_close(&what.keys);
     return rc;
 }
 

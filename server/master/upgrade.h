@@ -3,7 +3,8 @@
  *
  *   older master                                newer master
  *   1 upgrade_begin()  starts it, hands over    inherited_take_all()
- *     listeners, lock of the pid file, cache    loads the cache, forks its slots
+ *     listeners, lock of the pid file, cache,   loads the cache, forks its slots
+ *     keys of session tickets
  *   2 serves on                                 older_tell_ready() when all are READY
  *   3 drains, its listeners stay open           serves; refuses purges until 4
  *   4 ends                                      older_lives() is false

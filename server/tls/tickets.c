@@ -10,7 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include "server/base/clock.h"
+#include "server/base/fd.h"
 #include "server/tls/tls_impl.h"
 
 struct tls_keys *tls_keys_new(void)
@@ -41,6 +44,7 @@ int tls_keys_rotate(struct tls_keys *keys)
     uint32_t made = atomic_load_explicit(&keys->rotations, memory_order_relaxed);
     struct tls_key key;
 
+    keys->rotated_ns = clock_ns();
     if (getrandom(&key, sizeof key, 0) != sizeof key)
         return -errno;
     keys->at[made % TLS_KEYS] = key;
@@ -48,6 +52,61 @@ int tls_keys_rotate(struct tls_keys *keys)
     atomic_store_explicit(&keys->rotations, made + 1, memory_order_release);
     return 0;
 }
+
+/* --- from one program to the next ----------------------------------------------------
+ */
+
+static const char handed_magic[8] = "cowkeys1";
+
+struct handed {
+    char magic[sizeof handed_magic];
+    uint64_t rotated_ns;
+    uint32_t rotations, none;
+    struct tls_key at[TLS_KEYS];
+};
+
+int tls_keys_write(const struct tls_keys *keys)
+{
+    struct handed handed = {
+        .rotated_ns = keys->rotated_ns,
+        .rotations = atomic_load_explicit(&keys->rotations, memory_order_relaxed),
+    };
+    int fd = memfd_create("cowshed-keys", MFD_CLOEXEC), rc;
+
+    if (fd < 0)
+        return -errno;
+    memcpy(handed.magic, handed_magic, sizeof handed.magic);
+    memcpy(handed.at, keys->at, sizeof handed.at);
+    rc = fd_write_all(fd, &handed, sizeof handed);
+    explicit_bzero(&handed, sizeof handed);
+    if (rc < 0)
+        fd_close(&fd);
+    return rc < 0 ? rc : fd;
+}
+
+int tls_keys_read(struct tls_keys *keys, int fd)
+{
+    struct handed handed;
+    ssize_t n = pread(fd, &handed, sizeof handed, 0);
+    int rc = 0;
+
+    if (n < 0)
+        return -errno;
+    if (n != sizeof handed ||
+        memcmp(handed.magic, handed_magic, sizeof handed.magic) != 0 ||
+        handed.rotations == 0 || handed.rotated_ns > clock_ns()) {
+        rc = -EBADMSG;
+    } else {
+        memcpy(keys->at, handed.at, sizeof handed.at);
+        keys->rotated_ns = handed.rotated_ns;
+        atomic_store_explicit(&keys->rotations, handed.rotations, memory_order_release);
+    }
+    explicit_bzero(&handed, sizeof handed);
+    return rc;
+}
+
+/* --- what OpenSSL asks ---------------------------------------------------------------
+ */
 
 /* The key of that name, with how many newer ones there are; NULL: forgotten. */
 static const struct tls_key *find(const struct tls_keys *keys, uint32_t made,

@@ -10,91 +10,17 @@ import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 import time
 
 from e2e.harness import (BINARY, BUILD, MODES, Conn, Failure, Server, Skip, check, check_equal,
                          paused, run_cowshed, test, wait_until)
+from e2e.tls import Pki, TlsConn, address, context
 
 SMALL = b"<p>hello\n"
 CACHED = bytes(range(256)) * 300  # 75 KiB: more records than one
 BIG = bytes((i * 7) % 251 for i in range(1 << 16)) * 48  # 3 MiB: sent from the file
 FILES = {"index.html": SMALL, "cached.bin": CACHED, "big.bin": BIG}
-
-
-class Pki:
-    """Certificates of a test, in a folder of its own."""
-
-    def __init__(self):
-        if shutil.which("openssl") is None:
-            raise Skip("openssl is not installed")
-        self.folder = tempfile.TemporaryDirectory(prefix="cowshed-tls-")
-        self.path = self.folder.name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.folder.cleanup()
-
-    def run(self, *words, **how):
-        return subprocess.run(["openssl", *map(str, words)], cwd=self.path, check=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, **how)
-
-    def make(self, name, *hosts, days=30, rsa=False):
-        """NAME.pem and NAME.key, signed by itself."""
-        kind = ("rsa:2048",) if rsa else ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-        self.run("req", "-x509", "-newkey", *kind, "-nodes", "-keyout", f"{name}.key", "-out",
-                 f"{name}.pem", "-days", days, "-subj", f"/CN={name}", "-addext",
-                 "subjectAltName=" + ",".join(f"DNS:{host}" for host in hosts or (name,)))
-        return self.at(name)
-
-    def at(self, name):
-        return f"{self.path}/{name}.pem", f"{self.path}/{name}.key"
-
-    def made(self, name):
-        """Options of a certificate that is made when it is first asked for."""
-        if not os.path.exists(f"{self.path}/{name}.pem"):
-            self.make(name)
-        return self.options(name)
-
-    def options(self, *names, **more):
-        pairs = [self.at(name) for name in names]
-        return {"tls.listen": "127.0.0.1:0", "tls.certificate": " ".join(p[0] for p in pairs),
-                "tls.key": " ".join(p[1] for p in pairs), **more}
-
-
-def address(server):
-    host, _, port = server.ready["tls"].rpartition(":")
-    return host, int(port)
-
-
-def context(version=None, alpn=None):
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname = False
-    ctx.verify_mode = ssl.CERT_NONE
-    if version is not None:
-        ctx.minimum_version = ctx.maximum_version = version
-    if alpn:
-        ctx.set_alpn_protocols(alpn)
-    return ctx
-
-
-class TlsConn(Conn):
-    """A connection that speaks TLS."""
-
-    def __init__(self, server, ctx=None, name="localhost", session=None, before=b""):
-        super().__init__(address(server))
-        if before:
-            self.send(before)
-        self.sock = (ctx or context()).wrap_socket(self.sock, server_hostname=name,
-                                                   session=session)
-
-    def issuer(self):
-        der = self.sock.getpeercert(binary_form=True)
-        at = der.index(b"\x55\x04\x03\x0c") + 4  # commonName, a UTF8String
-        return der[at + 1:at + 1 + der[at]].decode()
 
 
 def counters(server):
@@ -556,18 +482,21 @@ def a_response_of_the_issuer_is_stapled_while_it_is_good():
 
 
 @test
-def an_upgrade_and_a_drain_keep_the_port():
+def an_upgrade_keeps_the_port_and_the_sessions():
     with Pki() as pki:
         pki.make("one", "localhost")
         with Server(FILES, options=pki.options("one"), slots=2) as server:
-            with TlsConn(server) as kept:
+            ctx = context()
+            with TlsConn(server, ctx) as kept:
                 check_equal(kept.request("/").body, SMALL, "the body")
+                session = kept.sock.session
                 server.signal(signal.SIGUSR2)
                 server.wait_for_log("the new program serves")
                 check_equal(kept.request("/").header("connection"), "close", "the last answer")
             check_equal(server.wait_for_exit(), 0, "the exit code")
             newer = int(re.findall(r"^ready .* pid=(\d+)", server.log(), re.M)[-1])
-            with TlsConn(server) as conn:
+            with TlsConn(server, ctx, session=session) as conn:
+                check(conn.sock.session_reused, "the new program has other keys")
                 check_equal(conn.request("/").body, SMALL, "the body from the new program")
             os.kill(newer, signal.SIGTERM)
             wait_until(lambda: not server.leftovers(), "the new program to end")

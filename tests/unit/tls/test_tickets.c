@@ -3,6 +3,7 @@
 #define TLS_IMPL
 #include "server/tls/tickets.h"
 
+#include <errno.h>
 #include <openssl/ssl.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -111,7 +112,61 @@ static void children_have_the_keys_of_their_master(void **state)
     close(go[1]);
 }
 
+static void the_next_program_has_the_same_keys_of_the_same_age(void **state)
+{
+    unsigned char first[16], second[16];
+
+    (void)state;
+    check_int(ask(first, 1), 1);
+    check_int(tls_keys_rotate(keys), 0);
+    check_int(ask(second, 1), 1);
+    uint64_t rotated_ns = keys->rotated_ns;
+    int fd = tls_keys_write(keys);
+    check_true(fd >= 0, "%d", fd);
+    struct tls_keys *next = tls_keys_new();
+    tls.keys = next;
+    check_int(ask(first, 0), 0, "its own key is another one");
+    check_int(tls_keys_read(next, fd), 0);
+    check_int(ask(first, 0), 2);
+    check_int(ask(second, 0), 1);
+    check_true(next->rotated_ns == rotated_ns, "as old as it was");
+    check_int(tls_keys_rotate(next), 0);
+    check_int(ask(second, 0), 2);
+    tls.keys = keys;
+    check_int(ask(second, 0), 1, "the older one goes on by itself");
+    tls_keys_free(next);
+    close(fd);
+}
+
+static void what_holds_no_keys_is_refused(void **state)
+{
+    struct tls_keys before;
+
+    (void)state;
+    memcpy(&before, keys, sizeof before);
+    for (unsigned fault = 0; fault < 4; fault++) {
+        uint64_t future = UINT64_MAX, none = 0;
+        int fd = tls_keys_write(keys);
+
+        check_true(fd >= 0, "%d", fd);
+        if (fault == 0)
+            check_int(ftruncate(fd, 40), 0);
+        else if (fault == 1)
+            check_int(pwrite(fd, "x", 1, 0), 1);
+        else if (fault == 2) /* when the newest was made */
+            check_int(pwrite(fd, &future, sizeof future, 8), sizeof future);
+        else /* how many there were */
+            check_int(pwrite(fd, &none, sizeof none, 16), sizeof none);
+        check_int(tls_keys_read(keys, fd), -EBADMSG, "fault %u", fault);
+        check_mem(keys, sizeof *keys, &before, sizeof before, "fault %u", fault);
+        close(fd);
+    }
+    check_int(tls_keys_read(keys, -1), -EBADF);
+}
+
 #define fresh(name) test_with(name, make, destroy)
 TEST_MAIN(fresh(a_key_is_good_then_renewed_then_forgotten),
           fresh(a_name_that_no_key_has_is_not_known),
-          fresh(children_have_the_keys_of_their_master))
+          fresh(children_have_the_keys_of_their_master),
+          fresh(the_next_program_has_the_same_keys_of_the_same_age),
+          fresh(what_holds_no_keys_is_refused))
