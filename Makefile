@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: MIT
 #
-# make            build/cowshed and build/cowload (installs what is missing first)
-# make run        serve www/ with the settings of conf/cowshed.conf
-# make test       unit and end-to-end tests; T=NAME runs those whose name contains it
-# make bench      compare the modes under load; the report is in build/bench/
-# make bench-nginx   CPU time per request, beside nginx's
-# make bench-wrk     CPU time of the generator per request, beside wrk's
-# make bench-ab      how often the comparison of two servers is wrong
-# make bench-fork    what a fork costs, by size and kind of heap
-# make gc-pause      how long the collector stops its owner, with 1 GiB live
-# make gc-bench      the heap beside bdwgc; every run is in build/gc-bench/
-# make bench-tls  CPU time of a full TLS handshake, beside nginx
-# make chaos      which requests fail while everything happens to a server under load
-# make cluster    HAProxy and several servers in namespaces: kills one, drains one, adds one
-# make fuzz       random bytes as requests, configurations, messages; TIME=60 seconds each (clang)
-# make fuzz-gc    random operations on the heap against a model; TIME=60 seconds (clang)
-# make soak       kills, stops, reloads, slow clients for TIME seconds; SEED= MODES=
-# make valgrind-gc   the heap's own errors in the use of memory, where valgrind is installed
-# make lint       layers, headers, sizes, format, static analysis
-# make lib        the collector as a library of its own, libcowgc.a
-# make install    PREFIX=/usr/local DESTDIR=; install-lib: only the library, its manual
-# make clean      removes build/ but for build/deps
+# make             build/cowshed and build/cowload (installs what is missing first)
+# make run         serve www/ with the settings of conf/cowshed.conf
+# make test        unit and end-to-end tests; T=NAME runs those whose name contains it
+# make bench       compare the modes under load; the report is in build/bench/
+# make bench-nginx CPU time per request, beside nginx's
+# make bench-wrk   CPU time of the generator per request, beside wrk's
+# make bench-ab    how often the comparison of two servers is wrong
+# make bench-fork  what a fork costs, by size and kind of heap
+# make gc-pause    how long the collector stops its owner, with 1 GiB live
+# make gc-bench    the heap beside bdwgc; every run is in build/gc-bench/
+# make bench-tls   CPU time of a full TLS handshake, beside nginx
+# make chaos       which requests fail while everything happens to a server under load
+# make cluster     HAProxy and several servers in namespaces: kills one, drains one, adds one
+# make fuzz        random bytes as requests, configurations, messages; TIME=60 seconds each (clang)
+# make fuzz-gc     random operations on the heap against a model; TIME=60 seconds (clang)
+# make soak        kills, stops, reloads, slow clients for TIME seconds; SEED= MODES=
+# make valgrind-gc the heap's own errors in the use of memory, where valgrind is installed
+# make lint        layers, headers, sizes, format, static analysis
+# make lib         the collector as a library of its own, libcowgc.a
+# make install     PREFIX=/usr/local DESTDIR=; install-lib: only the library, its manual
+# make clean       removes build/ but for build/deps
 #
 # Kinds of build, each in a folder of its own below build/:
 #   BUILD=release (-O2 -g, the default) | debug (-O0 -g3)
