@@ -289,6 +289,13 @@ int tls_new(const struct options *o, struct tls **ret, struct option_error *ret_
         return 0;
     tls = calloc(1, sizeof *tls);
     rc = tls == NULL ? -ENOMEM : add_all(tls, o, why, sizeof why);
+    if (rc == 0) {
+        tls->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+        if (tls->ticket_cipher == NULL) {
+            snprintf(why, sizeof why, "no AES-256-CBC: %s", tls_error_text());
+            rc = -EINVAL;
+        }
+    }
     if (rc < 0) {
         snprintf(ret_error->text, sizeof ret_error->text, "TLS (%s): %s",
                  options_where(o, tls != NULL && tls->count > 0 ? "tls.certificate"
@@ -309,6 +316,7 @@ void tls_free(struct tls *tls)
         SSL_CTX_free(tls->at[i].ctx);
         free(tls->at[i].ocsp);
     }
+    EVP_CIPHER_free(tls->ticket_cipher);
     free(tls);
 }
 

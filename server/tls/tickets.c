@@ -143,6 +143,7 @@ int tls_ticket_key(SSL *ssl, unsigned char name[16],
 {
     const struct tls_certificate *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     const struct tls_keys *keys = c->tls->keys;
+    const EVP_CIPHER *aes = c->tls->ticket_cipher;
     uint32_t made, age = 0;
     const struct tls_key *key;
 
@@ -152,15 +153,14 @@ int tls_ticket_key(SSL *ssl, unsigned char name[16],
     if (encrypt) {
         key = &keys->at[(made - 1) % TLS_KEYS];
         memcpy(name, key->name, sizeof key->name);
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(aes)) != 1)
             return -1;
     } else {
         key = find(keys, made, name, &age);
         if (key == NULL)
             return 0;
     }
-    if (EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv, encrypt) !=
-            1 ||
+    if (EVP_CipherInit_ex(cipher, aes, NULL, key->cipher, iv, encrypt) != 1 ||
         set_mac(mac, key) != 1)
         return -1;
     return age == 0 ? 1 : 2;

@@ -25,6 +25,7 @@ struct tls_certificate {
 
 struct tls {
     const struct tls_keys *keys; /* NULL: no tickets */
+    EVP_CIPHER *ticket_cipher;   /* looked up once, not for each ticket */
     unsigned count;
     struct tls_certificate at[TLS_CERTIFICATES_MAX];
 };

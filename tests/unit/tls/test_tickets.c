@@ -22,6 +22,7 @@ static int make(void **state)
     (void)state;
     keys = tls_keys_new();
     tls.keys = keys;
+    tls.ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     tls.at[0].tls = &tls;
     ctx = SSL_CTX_new(TLS_server_method());
     SSL_CTX_set_app_data(ctx, &tls.at[0]);
@@ -34,6 +35,7 @@ static int destroy(void **state)
     (void)state;
     SSL_free(ssl);
     SSL_CTX_free(ctx);
+    EVP_CIPHER_free(tls.ticket_cipher);
     tls_keys_free(keys);
     return 0;
 }
