@@ -3,10 +3,13 @@
 #include "server/shared/fair.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "server/base/clock.h"
+#include "server/base/fd.h"
 #include "server/shared/region.h"
 #include "tests/test.h"
 
@@ -87,16 +90,29 @@ static void who_takes_none_does_not_count(void **state)
     check_true(!may(0), "its successor serves");
 }
 
-/* Waits for long in a child. */
+static bool sleeps(pid_t pid)
+{
+    char path[64], text[1024];
+    size_t n = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    check_int(fd_read_file(path, text, sizeof text - 1, &n) < 0 && n == 0, 0, "%s",
+              path);
+    text[n] = '\0';
+    return strstr(text, ") S ") != NULL;
+}
+
+/* Waits for long in a child: it sleeps already. */
 static pid_t wait_elsewhere(unsigned number)
 {
+    uint32_t before = region->fair.waiting;
     pid_t pid = fork();
 
     if (pid == 0) {
         fair_wait(region, seat_of(number, 0), 30000);
         _exit(0);
     }
-    while (region->fair.waiting == 0)
+    while (region->fair.waiting == before || !sleeps(pid))
         usleep(100);
     return pid;
 }
@@ -150,7 +166,6 @@ static void who_waits_ends_by_its_limit_and_by_a_death(void **state)
     check_true(clock_ns() - start >= 20 * CLOCK_NS_PER_MS, "it waited");
     fair_wait(region, seat_of(1, 0), 3600000); /* its turn: not at all */
     pid_t pid = wait_elsewhere(0);
-    usleep(1000);
     fair_wake(region); /* what it waits for is not so: it looks, and that is all */
     check_true(has_ended(pid));
     pid = wait_elsewhere(0);
