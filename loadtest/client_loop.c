@@ -184,6 +184,13 @@ static void on_response(struct client *client, struct conn *conn)
         dispatch(client, now);
 }
 
+static void note_malformed(struct tally *tally, const char *why)
+{
+    tally->counts.malformed++;
+    if (tally->malformed == NULL)
+        tally->malformed = why;
+}
+
 static void on_readable(struct client *client, struct conn *conn)
 {
     struct tally_counts *counts = &tally_of(client)->counts;
@@ -193,6 +200,8 @@ static void on_readable(struct client *client, struct conn *conn)
     if (got == CONN_DONE) {
         on_response(client, conn);
     } else if (got == CONN_BROKEN && conn->state == CONN_BUSY) {
+        if (conn->malformed != NULL)
+            note_malformed(tally_of(client), conn->malformed);
         fail(client, conn, &counts->read_errors, clock_ns());
     } else if (got == CONN_BROKEN) {
         counts->closes++;

@@ -257,6 +257,7 @@ int conn_send(struct conn *conn, const char *request, size_t len, bool head)
     conn->state = CONN_BUSY;
     conn->head = head;
     conn->complete = conn->begun = conn->sized = false;
+    conn->malformed = NULL;
     conn->field_len = conn->timing_len = 0;
     conn->sum = (struct body_sum){ 0 };
     return write_some(conn, request, len);
@@ -293,8 +294,10 @@ static bool parse(struct conn *conn, const char *bytes, size_t n)
         conn->complete = conn->keep = true;
         return true;
     }
-    if (llhttp_execute(&conn->parser, bytes, n) != HPE_OK)
+    if (llhttp_execute(&conn->parser, bytes, n) != HPE_OK) {
+        conn->malformed = llhttp_get_error_reason(&conn->parser);
         return false;
+    }
     if (whole && conn->complete && conn->keep && conn->sized)
         heads_add(conn->heads, bytes, n, conn->status);
     return true;

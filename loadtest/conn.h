@@ -52,14 +52,15 @@ struct conn {
     uint8_t timing_len;
     char field[sizeof "server-timing"];
     char timing[SERVER_TIMING_MAX];
-    bool head;     /* the request in flight was HEAD */
-    bool begun;    /* some of the response has come */
-    bool sized;    /* it has a Content-Length */
-    bool complete; /* the response is */
-    bool keep;     /* the connection may be used again after it */
-    bool ended;    /* the server has closed its side */
-    size_t unsent; /* bytes of the request that the kernel has not taken */
-    char *rest;    /* these bytes; owned, NULL until first needed */
+    bool head;             /* the request in flight was HEAD */
+    bool begun;            /* some of the response has come */
+    bool sized;            /* it has a Content-Length */
+    bool complete;         /* the response is */
+    bool keep;             /* the connection may be used again after it */
+    bool ended;            /* the server has closed its side */
+    const char *malformed; /* what was wrong with the response; static, or NULL */
+    size_t unsent;         /* bytes of the request that the kernel has not taken */
+    char *rest;            /* these bytes; owned, NULL until first needed */
 };
 
 /* What is looked at beside the end of a response: each costs time. */

@@ -73,6 +73,20 @@ int out_open(struct out_file *out, const char *path, enum out_how how)
     return err;
 }
 
+int out_probe(const char *path)
+{
+    struct out_file out;
+    struct stat st;
+    int err;
+
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? -EISDIR : access(path, W_OK) < 0 ? -errno : 0;
+    err = out_open(&out, path, OUT_WHOLE);
+    if (err == 0)
+        out_abort(&out);
+    return err;
+}
+
 static void release(struct out_file *out)
 {
     fd_close(&out->fd);

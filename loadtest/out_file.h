@@ -37,6 +37,9 @@ static inline bool out_is_open(const struct out_file *out)
 /* Writes what stdio still has. 0 or the first error, and then as out_abort(). */
 int out_commit(struct out_file *);
 void out_abort(struct out_file *); /* takes one that is not open */
+/* Before what takes long: can it be written? What is no regular file is not opened for
+ * that. 0 or a negative errno. */
+int out_probe(const char *path);
 /* Says on standard error that it could not be written, why, and where the rest is. */
 void out_complain(const char *path, int err, enum out_how);
 

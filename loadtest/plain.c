@@ -224,6 +224,15 @@ static void fit_replay(struct options *options, const struct replay *replay)
                 replay->skipped, options->replay_path);
 }
 
+/* What cannot be written is no surprise at the end of an hour. */
+static int probe(const char *path)
+{
+    int err = path == NULL ? 0 : out_probe(path);
+    if (err < 0)
+        out_complain(path, err, OUT_WHOLE);
+    return err;
+}
+
 static int measure(struct options *options)
 {
     struct plain plain = { .options = options, .terminal = isatty(STDERR_FILENO) };
@@ -245,13 +254,15 @@ static int measure(struct options *options)
     if (target_init(&target, &target_config, error) < 0)
         return fail(error);
     fit_replay(options, &target.replay);
-    int code = EXIT_FAILURE, err = 0;
-    if (options->hlog_path != NULL)
+    int code = EXIT_FAILURE, err = probe(options->json_path);
+    if (err == 0)
+        err = probe(options->hgrm_path);
+    if (err == 0 && options->hlog_path != NULL) {
         err = out_open(&plain.hlog, options->hlog_path, OUT_LINES);
-    if (err < 0)
-        fprintf(stderr, "cowload: could not open '%s': %s\n", options->hlog_path,
-                strerror(-err));
-    else
+        if (err < 0)
+            out_complain(options->hlog_path, err, OUT_WHOLE);
+    }
+    if (err == 0)
         code = run(&plain, &target);
     if (out_is_open(&plain.hlog)) { /* nothing was measured */
         plain.hlog.how = OUT_WHOLE;

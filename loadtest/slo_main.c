@@ -247,6 +247,11 @@ static int prepare(struct slo_run *run, struct target *target)
         fprintf(stderr, "cowload: %s\n", error);
         return err;
     }
+    if (o->json_path != NULL && (err = out_probe(o->json_path)) < 0) {
+        out_complain(o->json_path, err, OUT_WHOLE);
+        target_free(target);
+        return err;
+    }
     run->config = (struct run_config){
         .client = { .target = target,
                     .threads = (unsigned)o->threads,

@@ -120,8 +120,9 @@ static void print_latency(FILE *out, const struct options *options,
     print_percentiles(out, "Lag of the generator itself", &tally->lag, false);
 }
 
-static void print_errors(FILE *out, const struct tally_counts *counts)
+static void print_errors(FILE *out, const struct tally *tally)
 {
+    const struct tally_counts *counts = &tally->counts;
     if (counts->connect_errors + counts->read_errors + counts->write_errors +
             counts->timeouts >
         0)
@@ -131,6 +132,9 @@ static void print_errors(FILE *out, const struct tally_counts *counts)
                 (unsigned long long)counts->read_errors,
                 (unsigned long long)counts->write_errors,
                 (unsigned long long)counts->timeouts);
+    if (counts->malformed > 0)
+        fprintf(out, "  No HTTP: %llu of the responses; the first: %s\n",
+                (unsigned long long)counts->malformed, tally->malformed);
     if (counts->http_errors > 0)
         fprintf(out, "  Non-2xx or 3xx responses: %llu\n",
                 (unsigned long long)counts->http_errors);
@@ -213,7 +217,7 @@ void summary_print(FILE *out, const struct options *options,
             (unsigned long long)counts->in_time,
             units_time(time, result->duration_s * 1e9),
             units_binary(size, (double)counts->bytes));
-    print_errors(out, counts);
+    print_errors(out, &result->tally);
     print_balance(out, result, options);
     print_generator(out, result);
     fprintf(out, "Requests/sec: %9.2f\n", run_rate(result));

@@ -47,6 +47,7 @@ static void reset_hist(struct hist *hist)
 void tally_reset(struct tally *tally)
 {
     tally->counts = (struct tally_counts){ 0 };
+    tally->malformed = NULL;
     reset_hist(&tally->ok);
     reset_hist(&tally->bad);
     reset_hist(&tally->service);
@@ -65,6 +66,7 @@ void tally_merge(struct tally *into, const struct tally *from)
 #define X(name, text) into->counts.name += from->counts.name;
     TALLY_COUNTS(X)
 #undef X
+    into->malformed = into->malformed != NULL ? into->malformed : from->malformed;
     merge_hist(&into->ok, &from->ok);
     merge_hist(&into->bad, &from->bad);
     merge_hist(&into->service, &from->service);

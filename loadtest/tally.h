@@ -30,6 +30,7 @@
     X(http_errors, "whole responses with another status")                             \
     X(wrong_bodies, "whole responses whose body is not the one of before (--verify)") \
     X(read_errors, "connections that ended, or broke the protocol, mid-response")     \
+    X(malformed, "of the read errors, responses that broke the protocol")             \
     X(write_errors, "requests that could not be written")                             \
     X(timeouts, "requests without a whole response --timeout after they were sent")   \
     X(in_flight, "requests without an outcome when the run was over")                 \
@@ -50,12 +51,13 @@ struct tally_counts {
 
 struct tally {
     struct tally_counts counts;
-    struct hist ok;      /* planned time to last byte; status below 400 */
-    struct hist bad;     /* everything else, in the tail: see tally_failed() */
-    struct hist service; /* sent to last byte, of those in `ok` */
-    struct hist lag;     /* planned time to when the generator noticed */
-    struct hist wait;    /* planned time to sending, of those that found no connection
-                          * free when they were noticed; 0 of the others */
+    const char *malformed; /* what was wrong with the first of them; static, or NULL */
+    struct hist ok;        /* planned time to last byte; status below 400 */
+    struct hist bad;       /* everything else, in the tail: see tally_failed() */
+    struct hist service;   /* sent to last byte, of those in `ok` */
+    struct hist lag;       /* planned time to when the generator noticed */
+    struct hist wait;      /* planned time to sending, of those that found no connection
+                            * free when they were noticed; 0 of the others */
 };
 
 /* The times of one request. In a closed loop the planned time is the time of sending.

@@ -55,7 +55,8 @@ static bool has_own(const struct mix_line *line, struct span name)
 static int put_head(struct buf *out, const struct target_config *config,
                     const struct url *url, const struct mix_line *line, size_t body)
 {
-    int err = buf_printf(out, "%.*s ", SPAN_ARG(line->method));
+    const char *slash = span_starts(line->path, SPAN("?")) ? "/" : "";
+    int err = buf_printf(out, "%.*s %s", SPAN_ARG(line->method), slash);
     if (err == 0)
         err = put_path(out, line->path, config->zipf_keys > 0);
     if (err == 0)

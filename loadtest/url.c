@@ -75,8 +75,6 @@ const char *url_parse(const char *text, struct url *ret_url)
         return wrong;
     if (url.path.n == 0)
         url.path = SPAN("/");
-    if (url.path.p[0] != '/')
-        return "a query needs a path before it";
     *ret_url = url;
     return NULL;
 }

@@ -14,7 +14,8 @@ struct url {
     char port[URL_PORT_MAX + 1];
     bool https;
     struct span authority; /* HOST[:PORT] as given, for the Host header */
-    struct span path;      /* with the query, without the fragment; "/" when missing */
+    struct span path;      /* with the query, without the fragment; "/" when missing;
+                            * it may be the query alone */
 };
 
 /* The spans point into `text`. Returns NULL when it was understood, or what is wrong

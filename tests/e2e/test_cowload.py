@@ -268,7 +268,10 @@ def broken_responses_are_read_errors():
         with stand_in() as (address, _):
             c, _, text = measure(address, path, "-R100", "-c4", "-d500ms")
         check_equal(c["read_errors"], c["sent"], f"read errors of {path}")
+        check_equal(c["malformed"], c["sent"] if path == "/garbage" else 0, f"malformed of {path}")
         check(f"read {c['read_errors']}," in text, text)
+        words = re.search(r"No HTTP: (\d+) of the responses; the first: \w.*", text)
+        check((words is not None) == (path == "/garbage"), text)
 
 
 @test
@@ -348,10 +351,25 @@ def wrong_arguments_exit_with_1_and_name_the_value():
 
 
 @test
-def a_file_that_cannot_be_written_is_an_error_after_the_summary():
+def a_file_that_cannot_be_written_is_an_error_before_the_load():
+    with stand_in() as (address, _), folder() as here:
+        for option in ("--json", "--hgrm", "--hlog"):
+            for path, why in (("/nope/x", "No such file"), (here, "Is a directory")):
+                _, text, err = cowload("-d60s", option, path, f"http://{address}/", codes=(1,))
+                check(text == "" and f"could not write '{path}': {why}" in err, text + err)
+        _, text, err = cowload("slo", "--goal", "99,10ms", "--json", "/nope/x", f"http://{address}/",
+                               codes=(1,))
+        check("could not write '/nope/x'" in err, err)
+        (here / "x.json").write_text("of before")
+        cowload("-d200ms", "--json", here / "x.json", f"http://{address}/none-such", codes=(0, 3))
+        check("counts" in (here / "x.json").read_text(), "it was not replaced")
+
+
+@test
+def a_disk_that_fills_meanwhile_is_an_error_after_the_summary():
     with stand_in() as (address, _):
-        _, text, err = cowload("-d200ms", "--json", "/nope/x", f"http://{address}/", codes=(1,))
-        check("Requests/sec:" in text and "could not write '/nope/x'" in err, err)
+        _, text, err = cowload("-d200ms", "--json", "/dev/full", f"http://{address}/", codes=(1,))
+        check("Requests/sec:" in text and "could not write '/dev/full'" in err, err)
         _, text, err = cowload("-d1200ms", "--hlog", "/dev/full", f"http://{address}/",
                                codes=(1,))
         check("could not write '/dev/full'" in err, err)
