@@ -282,6 +282,16 @@ void conn_note(struct conn *conn, uint32_t events)
     conn->ended |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 }
 
+/* Its own words where it stops because we said so. */
+static const char *what_is_wrong(const struct conn *conn)
+{
+    if (conn->complete)
+        return "more bytes after its end";
+    if (llhttp_get_errno(&conn->parser) == HPE_PAUSED_UPGRADE)
+        return "it goes on in another protocol";
+    return llhttp_get_error_reason(&conn->parser);
+}
+
 /* Takes in what has come of the response; false when it is not HTTP. */
 static bool parse(struct conn *conn, const char *bytes, size_t n)
 {
@@ -295,7 +305,7 @@ static bool parse(struct conn *conn, const char *bytes, size_t n)
         return true;
     }
     if (llhttp_execute(&conn->parser, bytes, n) != HPE_OK) {
-        conn->malformed = llhttp_get_error_reason(&conn->parser);
+        conn->malformed = what_is_wrong(conn);
         return false;
     }
     if (whole && conn->complete && conn->keep && conn->sized)

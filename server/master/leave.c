@@ -90,8 +90,8 @@ void leave(struct master *m, const char *why, bool notice)
         m->notice_until_ns = now_ns + delay_ns;
         supervisor_notice(s);
     } else if (s->phase < PHASE_LAST) {
-        log_info("%s: draining, then leaving", why);
         shut_door(m, now_ns);
+        log_info("%s: draining, then leaving", why); /* the workers have been told */
     } else {
         log_info("%s again: leaving now", why);
         supervisor_quit(s, now_ns);
@@ -105,8 +105,8 @@ uint64_t leave_settle(struct master *m, uint64_t now_ns)
     if (s->phase == PHASE_NOTICE) {
         if (now_ns < m->notice_until_ns)
             return m->notice_until_ns;
-        log_info("drain_delay is over: draining, then leaving");
         shut_door(m, now_ns);
+        log_info("drain_delay is over: draining, then leaving");
     }
     if (s->phase != PHASE_LAST)
         return UINT64_MAX;
