@@ -3,10 +3,12 @@
 #include "loadtest/ab.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include "loadtest/ab_report.h"
 #include "loadtest/plain.h"
 #include "server/base/clock.h"
+#include "server/base/fd.h"
 #include "server/base/prng.h"
 
 /* --- set-up --- */
@@ -80,6 +83,15 @@ static int make_folder(const char *path)
     return 0;
 }
 
+/* Two runs would take each other's files away. The lock ends with the process. */
+static int lock_folder(struct ab *ab)
+{
+    ab->out_fd = open(ab->options->out_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (ab->out_fd < 0)
+        return -errno;
+    return flock(ab->out_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
 static int open_out(struct ab *ab)
 {
     char path[AB_PATH_MAX];
@@ -90,12 +102,13 @@ static int open_out(struct ab *ab)
     }
     int err = make_folder(ab->options->out_dir);
     snprintf(path, sizeof path, "%s/server.log", ab->options->out_dir);
-    if (err == 0) {
+    if (err == 0)
+        err = lock_folder(ab);
+    if (err == 0)
         err = out_open(&ab->server_log, path, OUT_IN_PLACE);
-    }
     if (err < 0)
         fprintf(stderr, "cowload: could not write to '%s': %s\n", ab->options->out_dir,
-                strerror(-err));
+                err == -EWOULDBLOCK ? "another comparison does" : strerror(-err));
     return err;
 }
 
@@ -122,6 +135,7 @@ static void ab_free(struct ab *ab)
         attrib_free(&ab->arms[i].attrib);
     }
     out_abort(&ab->server_log);
+    fd_close(&ab->out_fd);
 }
 
 /* --- the blocks --- */
@@ -333,6 +347,7 @@ static int run_loads(struct ab *ab, int *ret_code)
 static int compare(const struct ab_options *options)
 {
     struct ab ab = { .options = options,
+                     .out_fd = -1,
                      .begun_ns = clock_ns(),
                      .terminal = isatty(STDERR_FILENO) };
     int code = EXIT_FAILURE;

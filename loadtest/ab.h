@@ -75,6 +75,7 @@ struct ab {
     size_t server_cpu, client_cpu;
     cpu_set_t allowed_cpus, server_cpus, client_cpus;
     char program[AB_PATH_MAX];
+    int out_fd; /* the folder of all results, locked; -1 */
     struct out_file server_log;
     unsigned unwritten; /* files of cells that could not be written */
     bool terminal;

@@ -379,6 +379,18 @@ def a_disk_that_fills_meanwhile_is_an_error_after_the_summary():
 
 
 @test
+def a_folder_has_one_comparison_at_a_time():
+    with folder() as out:
+        argv = ["ab", "--modes", "fast,slow", "-R", "200", "-c", "4", "--server", STAND_IN, "--out", out]
+        with subprocess.Popen([COWLOAD, *argv, "--blocks", "50", "-d", "1s"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+            wait_until((out / "server.log").exists, "the first comparison")
+            _, _, err = cowload(*argv, "--blocks", 1, codes=(1,))
+            check(f"could not write to '{out}': another comparison does" in err, err)
+            first.send_signal(signal.SIGINT)
+
+
+@test
 def ab_runs_every_mode_in_every_block_and_leaves_its_files():
     with folder() as out:
         code, text, err = cowload("ab", "--modes", "fast,slow,fast", "--blocks", 2, "-d", "300ms",
