@@ -128,9 +128,15 @@ int tls_handshake(struct tls_conn *conn, bool *ret_write)
     conn->session = NULL;
     if (why == SSL_ERROR_SYSCALL)
         return errno != 0 ? -errno : -ECONNRESET;
-    return ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED
-               ? -EKEYREJECTED
-               : -EPROTO;
+    switch (ERR_GET_REASON(ERR_peek_error())) {
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+        return -EKEYREJECTED;
+    case SSL_R_WRONG_VERSION_NUMBER:   /* the first bytes are no record of TLS; */
+    case SSL_R_PACKET_LENGTH_TOO_LONG: /* OpenSSL 3.2 looks at the length first */
+        return -EPROTONOSUPPORT;
+    default:
+        return -EPROTO;
+    }
 }
 
 bool tls_resumed(const struct tls_conn *conn)
@@ -211,6 +217,8 @@ const char *tls_strerror(int err)
     case EKEYREJECTED:
         return "its certificate is not trusted (--cacert says whom to trust, "
                "--insecure trusts anyone)";
+    case EPROTONOSUPPORT:
+        return "what answers there does not speak TLS (https)";
     case EPROTO:
         return "the TLS handshake failed";
     default:

@@ -57,7 +57,8 @@ static void only_a_name_is_told_to_the_server(void **state)
                    "%s", cases[i].host);
         check_not_null(memmem(hello, (size_t)n, "\x08http/1.1", 9), "ALPN");
         check_int(write(pair[1], "HTTP/1.1 400 No\r\n\r\n", 19), 19);
-        check_int(tls_handshake(&conn, &to_write), -EPROTO, "%s", cases[i].host);
+        check_int(tls_handshake(&conn, &to_write), -EPROTONOSUPPORT, "%s",
+                  cases[i].host);
         tls_conn_free(&conn);
         tls_free(&tls);
         close(pair[0]);
@@ -88,6 +89,7 @@ static void reasons_are_words(void **state)
     (void)state;
     check_not_null(strstr(tls_strerror(EKEYREJECTED), "--cacert"));
     check_not_null(strstr(tls_strerror(EPROTO), "handshake"));
+    check_not_null(strstr(tls_strerror(EPROTONOSUPPORT), "https"));
     check_str(tls_strerror(ECONNREFUSED), strerror(ECONNREFUSED));
 }
 
