@@ -168,6 +168,23 @@ static void a_folder_that_is_not_there_is_an_error_of_the_opening(void **state)
     check_int(out_open(&out, folder, OUT_WHOLE), -EISDIR);
 }
 
+static void to_ask_whether_it_can_be_written_changes_nothing(void **state)
+{
+    (void)state;
+    put(name, "before");
+    check_int(out_probe(name), 0);
+    check_holds(name, "before");
+    check_int(access(partial, F_OK), -1, "nothing is left of it");
+    check_int(unlink(name), 0);
+    check_int(out_probe(name), 0);
+    check_int(access(name, F_OK), -1, "it was not made");
+    check_int(mkfifo(name, 0600), 0);
+    check_int(out_probe(name), 0, "nobody reads it, and nobody waits for that");
+    check_int(out_probe(folder), -EISDIR);
+    check_int(out_probe("/none/such"), -ENOENT);
+    check_int(out_probe("/dev/full"), 0, "that shows when it is written");
+}
+
 #define fresh(name) test_with(name, make, destroy)
 
 TEST_MAIN(fresh(until_it_is_whole_the_name_has_what_it_had),
@@ -175,4 +192,5 @@ TEST_MAIN(fresh(until_it_is_whole_the_name_has_what_it_had),
           fresh(the_first_error_is_told_and_lines_are_kept),
           fresh(a_link_stays_and_its_target_is_written),
           fresh(a_device_is_written_in_place),
-          fresh(a_folder_that_is_not_there_is_an_error_of_the_opening))
+          fresh(a_folder_that_is_not_there_is_an_error_of_the_opening),
+          fresh(to_ask_whether_it_can_be_written_changes_nothing))
