@@ -133,6 +133,8 @@ static int listen_at(struct master *m, const char *text, int backlog, bool block
         rc = sockets_listen(at, backlog, blocking, ret_fd);
     if (rc < 0)
         log_fatal("could not listen on %s: %s", text, log_errno_text(rc));
+    else
+        sockets_send_at_once(*ret_fd);
     return rc;
 }
 

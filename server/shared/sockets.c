@@ -101,6 +101,13 @@ static int bind_and_listen(int fd, struct address *a, int backlog)
     return 0;
 }
 
+void sockets_send_at_once(int listener)
+{
+    const int on = 1;
+
+    (void)setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 int sockets_listen(struct address *a, int backlog, bool blocking, int *ret_fd)
 {
     int type = SOCK_STREAM | SOCK_CLOEXEC | (blocking ? 0 : SOCK_NONBLOCK);

@@ -32,6 +32,10 @@ char *address_format(char out[ADDRESS_TEXT_MAX], const struct address *);
 /* A bound, listening socket: close-on-exec, SO_REUSEADDR. [::] takes IPv4 as well.
  * *address gets the port that port 0 became. 0 or a negative errno. */
 int sockets_listen(struct address *, int backlog, bool blocking, int *ret_fd);
+/* Connections of this listener send without waiting for more (TCP_NODELAY): they are
+ * copies of it, but for those that were there before. A Unix socket has no such thing.
+ */
+void sockets_send_at_once(int listener);
 
 /* From here on nobody new comes to a listener: attempts to connect (SYN) are dropped,
  * whoever holds it, while handshakes that have begun still end in its queue. For the

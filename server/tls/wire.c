@@ -24,6 +24,7 @@ struct shake {
     SSL *ssl;
     bool done; /* the handshake */
     bool said_end;
+    bool cut;      /* the peer ended the connection, and not TLS before that */
     bool buffered; /* a buffer between us and the socket: push_first() */
     enum tls_news news;
 };
@@ -54,6 +55,7 @@ static ssize_t failure(struct wire *wire, int rc)
         wire->needs_room = true;
         return -EAGAIN;
     case SSL_ERROR_ZERO_RETURN:
+        s->cut = BIO_eof(SSL_get_rbio(s->ssl));
         return 0;
     }
     code = ERR_peek_error();
@@ -211,7 +213,7 @@ static void say_end(struct wire *wire)
 {
     struct shake *s = wire->state;
 
-    if (s->done && !s->said_end && !wire->broken)
+    if (s->done && !s->said_end && !wire->broken && !s->cut)
         SSL_shutdown(s->ssl); /* sends; what the other side says is not waited for */
     s->said_end = true;
     ERR_clear_error();

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -120,7 +119,6 @@ bool conn_init(struct conn *c, struct worker *w, const struct accepted *got)
 {
     const struct peer *peer = &got->peer;
     int fd = got->fd;
-    const int on = 1;
     bool by_proxy = peer_list_has(&w->behind.proxies, peer); /* its client follows */
     uint64_t client = 0;
 
@@ -149,8 +147,6 @@ bool conn_init(struct conn *c, struct worker *w, const struct accepted *got)
     deadline_init(&c->deadline);
     event_assign(&c->ev_read, w->base, fd, EV_READ | EV_CLOSED | EV_PERSIST | EV_ET,
                  on_readable, c);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-               sizeof on); /* a Unix socket has none */
     deadline_set(&w->deadlines, &c->deadline, DEADLINE_HEAD, w->now_ns);
 
     list_push_back(&w->conns, &c->in_worker);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -141,6 +142,30 @@ static void behind_a_shut_door_nobody_new_comes_and_who_waits_is_there(void **st
     }
 }
 
+static void connections_send_at_once_as_their_listener_does(void **state)
+{
+    struct address a;
+    int listener, ends[2], on[2] = { -1, -1 };
+
+    (void)state;
+    for (unsigned set = 0; set < 2; set++) {
+        socklen_t n = sizeof on[set];
+
+        check_int(listen_on("127.0.0.1:0", true, &a, &listener), 0);
+        if (set == 1)
+            sockets_send_at_once(listener);
+        ends[0] = try_to_connect(&a);
+        ends[1] = accept(listener, NULL, NULL);
+        check_true(ends[1] >= 0);
+        check_int(getsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &on[set], &n), 0);
+        close(ends[0]);
+        close(ends[1]);
+        close(listener);
+    }
+    check_int(on[0], 0);
+    check_int(on[1] != 0, 1);
+}
+
 static void a_handshake_over_the_loopback_is_not_waited_for_as_long(void **state)
 {
     struct address a;
@@ -161,4 +186,5 @@ TEST_MAIN(test(good_addresses_come_back_in_the_same_form),
           test(bad_addresses_are_refused_with_the_reason),
           test(port_0_becomes_a_free_one_and_a_busy_one_is_an_error),
           test(behind_a_shut_door_nobody_new_comes_and_who_waits_is_there),
+          test(connections_send_at_once_as_their_listener_does),
           test(a_handshake_over_the_loopback_is_not_waited_for_as_long))

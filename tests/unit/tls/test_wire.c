@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -53,6 +54,7 @@ static int make(void **state)
     tls.at[0].tls = &tls;
     tls.at[0].ctx = SSL_CTX_new(TLS_server_method());
     SSL_CTX_set_app_data(tls.at[0].ctx, &tls.at[0]);
+    SSL_CTX_set_options(tls.at[0].ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(tls.at[0].ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     client_ctx = SSL_CTX_new(TLS_client_method());
@@ -185,6 +187,35 @@ static void the_end_is_said_by_both(void **state)
     check_int(wire.io->read(&wire, &byte, 1), 0, "the other end too");
 }
 
+/* Nobody is left to read that we end; it would be an error of the socket. */
+static void to_whom_the_connection_was_cut_nothing_is_said(void **state)
+{
+    unsigned char byte;
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN); /* the client complains of the cut, to nobody */
+    for (unsigned cut = 0; cut < 2; cut++) {
+        if (cut == 1) { /* once more, from the beginning */
+            destroy(NULL);
+            make(NULL);
+        }
+        shake();
+        while (SSL_read(client, &byte, 1) > 0) /* tickets */
+            continue;
+        if (cut == 0)
+            SSL_shutdown(client);
+        check_int(shutdown(SSL_get_fd(client), SHUT_WR), 0);
+        check_int(wire.io->read(&wire, &byte, 1), 0, "the end");
+        check_int(wire.io->writev(&wire, &(struct iovec){ &byte, 1 }, 1, false), 1,
+                  "it may still want an answer");
+        check_int(wire.io->end(&wire), 0);
+        check_int(SSL_read(client, &byte, 1), 1);
+        check_true(SSL_read(client, &byte, 1) <= 0, "and then the end");
+        check_int((SSL_get_shutdown(client) & SSL_RECEIVED_SHUTDOWN) != 0, cut == 0,
+                  "close_notify, cut %u", cut);
+    }
+}
+
 static void what_is_no_tls_breaks_the_wire(void **state)
 {
     char byte, text[200] = "";
@@ -203,4 +234,6 @@ static void what_is_no_tls_breaks_the_wire(void **state)
 #define fresh(name) test_with(name, make, destroy)
 TEST_MAIN(fresh(every_byte_comes_once_however_it_is_cut),
           fresh(a_file_comes_as_it_is_and_ends_where_it_ends),
-          fresh(the_end_is_said_by_both), fresh(what_is_no_tls_breaks_the_wire))
+          fresh(the_end_is_said_by_both),
+          fresh(to_whom_the_connection_was_cut_nothing_is_said),
+          fresh(what_is_no_tls_breaks_the_wire))
